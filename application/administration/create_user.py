@@ -58,12 +58,14 @@ class CreateUser:
             detail = f"as {role}, verified" if verified else f"as {role}"
             await self.audit.record(work, EventType.CREATED, user.id, detail=detail)
             if verified:
-                proven = await work.users.verify_email(user.id, credential_version=user.credential_version, now=now)
-                if proven is None:
+                verification = await work.users.verify_email(
+                    user.id, credential_version=user.credential_version, now=now
+                )
+                if verification is None:
                     raise Refusal(
                         ErrorCode.FORBIDDEN,
                         "Another user has just verified this address. Find them with `users find`.",
                     )
-                return proven.user
+                return verification.user
             await self.mail.queue(work, MailKind.VERIFY, email, user_id=user.id)
         return user

@@ -39,20 +39,20 @@ class Verify:
             raise link_expired()
         await self.rate_limiter.acquire(link_use_bucket(link))
         async with self.begin() as work:
-            proof = await work.users.verify_email(link.subject, credential_version=link.version, now=now)
-            if proof is not None and proof.first_time:
-                await self.audit.record(work, EventType.VERIFIED, proof.user.id, client_info=client_info)
-                planted = await self._has_planted_role(work, proof.user)
+            verification = await work.users.verify_email(link.subject, credential_version=link.version, now=now)
+            if verification is not None and verification.first_time:
+                await self.audit.record(work, EventType.VERIFIED, verification.user.id, client_info=client_info)
+                planted = await self._has_planted_role(work, verification.user)
                 # The person who registered may not be the owner, and may have requested changes of address.
-                await work.email_changes.delete_unconfirmed(proof.user.id)
+                await work.email_changes.delete_unconfirmed(verification.user.id)
                 user = (
-                    await self._without_password(work, proof.user, client_info, now=now)
-                    if proof.contested
-                    else proof.user
+                    await self._without_password(work, verification.user, client_info, now=now)
+                    if verification.contested
+                    else verification.user
                 )
                 return await self._without_role(work, user) if planted else user
-            linked_user = await work.users.by_id(link.subject) if proof is None else proof.user
-        if linked_user is None or (proof is None and not _has_just_verified(linked_user, link)):
+            linked_user = await work.users.by_id(link.subject) if verification is None else verification.user
+        if linked_user is None or (verification is None and not _has_just_verified(linked_user, link)):
             raise link_invalidated()
         return linked_user
 
