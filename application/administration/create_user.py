@@ -6,13 +6,14 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email, normalize_username
 from domain.audit import EventType
+from domain.email import normalize_email
 from domain.outbox import MailKind
 from domain.password import PasswordPolicy, require_typable
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.user import User
+from domain.username import normalize_username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_user
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email
+from domain.email import normalize_email
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.user import User

@@ -8,11 +8,12 @@ from uuid import UUID
 from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email, normalize_username
 from domain.audit import AuditEvent, EventType
+from domain.email import normalize_email
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.user import User
+from domain.username import normalize_username
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 

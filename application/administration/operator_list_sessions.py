@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from application.administration.operator_lookup import named_user
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email
+from domain.email import normalize_email
 from domain.session import Session
 
 

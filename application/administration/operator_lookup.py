@@ -3,9 +3,10 @@
 from uuid import UUID
 
 from application.repositories import UnitOfWork
-from domain.address import normalize_email, normalize_username
+from domain.email import normalize_email
 from domain.refusals import ErrorCode, Refusal, user_not_found
 from domain.user import User
+from domain.username import normalize_username
 
 
 def user_id_in(text: str) -> UUID | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import named_user
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email
+from domain.email import normalize_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 from application.ports import Clock, Hasher, PasswordMatch, RateLimiter, Reservation, UserLookup
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email, normalize_username
 from domain.client_info import ClientInfo
+from domain.email import normalize_email
 from domain.rate_limit_buckets import account_bucket, known_network_bucket, login_buckets, total_bucket
 from domain.rate_limits import Limit
 from domain.refusals import Refusal, earliest_retry
 from domain.user import User
+from domain.username import normalize_username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

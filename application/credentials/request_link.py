@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from application.mail.limit_mail import LimitMail
 from application.mail.mail_queue import MailQueue
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.email import normalize_email
 from domain.outbox import MailKind
 
 

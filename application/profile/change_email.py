@@ -7,9 +7,9 @@ from application.credentials.check_password import CheckPassword
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
-from domain.address import normalize_email
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.email import normalize_email
 from domain.email_change import EmailChange
 from domain.outbox import MailKind
 from domain.rate_limit_buckets import mail_buckets

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.repositories import UnitOfWorkFactory
-from domain.address import accept_username, normalize_username
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.password import PasswordPolicy
 from domain.refusals import token_revoked, username_taken
 from domain.tokens import AccessToken
 from domain.user import User
+from domain.username import accept_username, normalize_username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

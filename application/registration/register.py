@@ -6,15 +6,16 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId, RateLimiter, Reservation
 from application.repositories import UnitOfWork, UnitOfWorkFactory
-from domain.address import accept_username, normalize_email
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.email import normalize_email
 from domain.outbox import MailKind
 from domain.password import PasswordPolicy
 from domain.rate_limit_buckets import mail_buckets, mail_network_buckets, registration_reserve
 from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, InputErrors, Refusal, earliest_retry, username_taken
 from domain.user import User
+from domain.username import accept_username
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A user with a verified address. `fresh` is whether it was unverified before. `contested` is whether other
+    """A user with a verified address. `first_time` is whether it was unverified before. `contested` is whether other
     unverified users had the address with another password. (They share a salt, so equal passwords have equal
     hashes.)"""
 
@@ -80,7 +80,8 @@ class Users(Protocol):
 
     async def lock(self, user_id: UUID, *, email: str | None = None, with_admins: bool = False) -> Sequence[User]:
         """Lock the user and all users of `email` until the unit of work ends, and return them. Also lock all active
-        admins, with `governors` or if one of them has the address. Lock everything in one call to avoid deadlocks."""
+        admins, with `with_admins` or if one of them has the address. Lock everything in one call to avoid
+        deadlocks."""
         ...
 
     async def change_email(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:

@@ -1,15 +1,9 @@
-"""Syntax of e-mail addresses and usernames, and the form in which they are stored."""
+"""Usernames: which are accepted, and their normal form."""
 
 import re
 
 from domain.refusals import ErrorCode, Refusal
 
-_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_INTERNATIONAL = re.compile(r"@[\w.-]+\Z")
-_NOT_ASCII = (
-    "The domain of an e-mail address must be ASCII. Write an international domain as A-labels, which begin with xn--."
-)
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,30}[A-Za-z0-9]")
 _SEPARATOR = re.compile(r"[._-]+")
 _LOOK_ALIKE = str.maketrans("01345", "oieas")
@@ -41,28 +35,6 @@ shop site space store support tech tel test tld top travel web website wiki work
 _RESERVED = frozenset([*_MAILBOXES.split(), *_AUTHORITIES.split()])
 _BESIDE_RESERVED = frozenset(_FILLERS.split())
 _LAST_LABELS = frozenset(_ZONES.split())
-
-
-def normalize_email(text: str, *, field: str = "email") -> str:
-    """Return the address in lower case, without surrounding white space. Raises `email_invalid` for `field`.
-
-    Accepts a dot-atom (RFC 5322 section 3.2.3) at a domain of two labels or more. Only ASCII is accepted, so that no
-    two addresses look alike. International domains are written as A-labels (`xn--`).
-    """
-    # The length (RFC 5321 section 4.5.3.1) is checked first, to bound the work of the patterns.
-    text = text.strip()
-    if len(text) <= 254 and _INTERNATIONAL.search(text) and not text.rpartition("@")[2].isascii():
-        raise Refusal(ErrorCode.EMAIL_INVALID, _NOT_ASCII, field=field)
-    if len(text) > 254 or not text.isascii():
-        raise _email_invalid(field)
-    email = text.lower()
-    local, _, domain = email.rpartition("@")
-    labels = domain.split(".")
-    if len(local) > 64 or not _LOCAL.fullmatch(local):
-        raise _email_invalid(field)
-    if len(labels) < 2 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):
-        raise _email_invalid(field)
-    return email
 
 
 def normalize_username(text: str) -> str:
@@ -117,7 +89,3 @@ def _is_domain(name: str) -> bool:
     if not before:
         return "xn--" in name
     return last in _LAST_LABELS or (len(last) == 2 and last.isalpha()) or before[0] == "www" or "xn--" in name
-
-
-def _email_invalid(field: str) -> Refusal:
-    return Refusal(ErrorCode.EMAIL_INVALID, "This is not a valid e-mail address.", field=field)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.address import accept_username, normalize_email, normalize_username
+from domain.email import normalize_email
 from domain.refusals import ErrorCode, Refusal
+from domain.username import accept_username, normalize_username
 
 
 @pytest.mark.parametrize(
