@@ -36,6 +36,8 @@ def serve(config: Config, *, drain_seconds: float = 0) -> None:
         _Supervisor(config, [config.bind_socket()], drain_seconds).run()
         return
     config.load_app()  # before signal handlers are installed: a signal meanwhile stops the process at once
+    # uvicorn raises the signal again once it has stopped. A server that stops when it should exits with 0.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     server = _Server(config, drain_seconds)
     with suppress(KeyboardInterrupt):
         server.run()

@@ -34,6 +34,10 @@ def test_unneeded_modules_are_not_loaded_and_gc_runs_afterwards(module: str) -> 
     assert subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
+def test_sigterm_ends_a_single_process_with_status_0(apart: Service) -> None:
+    assert apart.start_api().stop(signal.SIGTERM) == 0
+
+
 def test_a_server_does_without_coloured_tracebacks() -> None:
     program = (
         "import runpy, sys; runpy.run_module('entrypoints.api', run_name='__mp_main__'); print(sys.modules['rich'])"

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib.metadata import requires
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import httpx
@@ -173,6 +174,7 @@ def test_kubernetes_pod_is_restricted_and_has_what_it_names(name: str) -> None:
     assert container["args"] == [name.removeprefix("latchkey-")]
     assert container["args"][0] in latchkey.commands
     assert unknown_settings(list(settings_of(container))) == []
+    assert "LATCHKEY_DATABASE_URL_FILE" in settings_of(container)
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert f"{pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}" == instructions("USER")[-1]
@@ -190,9 +192,8 @@ def test_kubernetes_pod_is_restricted_and_has_what_it_names(name: str) -> None:
 def test_kubernetes_settings_are_valid_in_production(name: str, tmp_path: Path) -> None:
     make_key(tmp_path / "latchkey-keys")
     compose = OURS["api"]["environment"]
-    secrets = {"database_url": "postgresql://u@h/d", "secret_key": (tmp_path / "latchkey-keys").name}
+    secrets = {"database_url": "postgresql://u@h/d", "secret_key": token_hex(32)}
     secrets |= {"redis_url": compose["LATCHKEY_REDIS_URL"], "smtp_url": compose["LATCHKEY_SMTP_URL"]}
-    secrets["secret_key"] = "5e0bbd2bb0a10b7c38fa3d3c6f8a9ce1d2f40c3a7d6b9e18"
     (tmp_path / "latchkey").mkdir()
     for file, text in secrets.items():
         (tmp_path / "latchkey" / file).write_text(f"{text}\n")
