@@ -121,7 +121,7 @@ async def _online() -> None:
     except (
         SQLAlchemyError,
         *FAILURES,
-        AssertionError,  # by Alembic, for an unknown revision
+        AssertionError,  # raised by Alembic for an unknown revision
     ) as error:
         sys.exit(str(await permission_error(error, database) or migration_error(error)))
     finally:

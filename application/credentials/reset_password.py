@@ -62,7 +62,7 @@ class ResetPassword:
             user = next((one for one in locked_users if one.id == link.subject), None)
             if user is None or not user.can_reset_by(link):
                 raise link_invalidated()
-            # While a change can be undone, only a worker of the release before sends reset links.
+            # While a change can be undone, only a worker of the previous release sends reset links.
             if undoable_until(await work.email_changes.by_user(user.id), now) is not None:
                 raise link_invalidated()
             version = user.credential_version

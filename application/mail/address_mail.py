@@ -66,7 +66,7 @@ async def _addressed(
 
 async def _undo(work: UnitOfWork, mail: OutboxMail, now: datetime) -> tuple[OutboxMail, EmailLink] | None:
     """The undo link for an address that a user has lost by an action that can still be undone, or None. It replaces
-    the reset link of a stranger who has registered the address since, which would prevent the undo."""
+    the reset link: if a stranger has registered the address since, their reset would prevent the undo."""
     subject, version, issued_at = None, 0, now
     if (deletion := await work.users.undoable_deletion(mail.recipient, now=now)) is not None:
         subject, version, issued_at = deletion.user_id, deletion.version, deletion.deleted_at

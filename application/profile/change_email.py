@@ -46,7 +46,7 @@ class ChangeEmail:
             raise incorrect_password()
         new = mail_buckets(MailKind.CONFIRM_EMAIL, address, client_info)
         old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, client_info)
-        await self.rate_limiter.acquire(*dict.fromkeys(new + old))  # a bucket of both is counted once
+        await self.rate_limiter.acquire(*dict.fromkeys(new + old))  # a bucket in both is counted once
 
         change = EmailChange(
             id=self.new_id(),

@@ -79,7 +79,7 @@ class Register:
                 if current_salt_source == salt_source or last_attempt:
                     await self._add(work, email, name, password_hash, client_info)
                     return
-            salt_source = current_salt_source  # another request has just registered it
+            salt_source = current_salt_source  # another request has registered the address meanwhile
 
     async def _add(
         self, work: UnitOfWork, email: str, name: str | None, password_hash: str, client_info: ClientInfo

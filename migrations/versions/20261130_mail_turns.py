@@ -13,7 +13,7 @@ _INDEXES = {"ix_mails_turn_at": ["turn_at"], "ix_mails_lane": ["lane", "turn_at"
 
 def upgrade() -> None:
     op.add_column("mails", sa.Column("lane", sa.Text(), nullable=True), if_not_exists=True)
-    # The default is for mails that the release before queues.
+    # The default is for mails that the previous release queues.
     turn_at = sa.Column("turn_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()"))
     op.add_column("mails", turn_at, if_not_exists=True)
     with op.get_context().autocommit_block():

@@ -40,7 +40,7 @@ END $$
 
 
 def upgrade() -> None:
-    # The default fills existing rows. Rows that the release before inserts later have NULL: who created them is
+    # The default fills existing rows. Rows that the previous release inserts later have NULL: who created them is
     # unknown.
     op.add_column("users", sa.Column("provenance", sa.Text(), server_default="self"), if_not_exists=True)
     op.alter_column("users", "provenance", server_default=None)

@@ -1,5 +1,4 @@
-"""Add indexes on a username key that is the same in every locale. Those on lower(username) serve the release
-before."""
+"""Add indexes on a username key that is the same in every locale. Those on lower(username) serve release 0.2."""
 
 import sqlalchemy as sa
 from alembic import op
