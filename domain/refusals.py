@@ -36,6 +36,10 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
+UNAVAILABLE_RETRY_AFTER = 2
+"""Seconds after which to try again what is unavailable."""
+
+
 class Refusal(Exception):
     """A request that the service understood and refuses.
 
@@ -140,12 +144,16 @@ def session_not_found() -> Refusal:
 
 def unavailable(what: str) -> Refusal:
     """`what` is a dependency that does not answer, in words for clients and without its host name."""
-    return Refusal(ErrorCode.UNAVAILABLE, f"{what} is not available at the moment. Try again later.")
+    return Refusal(
+        ErrorCode.UNAVAILABLE,
+        f"{what} is not available at the moment. Try again later.",
+        retry_after=UNAVAILABLE_RETRY_AFTER,
+    )
 
 
 def too_slow() -> Refusal:
     """For a request that exceeded its deadline although the dependency is healthy."""
-    return Refusal(ErrorCode.UNAVAILABLE, "This took too long. Try again later.")
+    return Refusal(ErrorCode.UNAVAILABLE, "This took too long. Try again later.", retry_after=UNAVAILABLE_RETRY_AFTER)
 
 
 def earliest_retry(one: Refusal, other: Refusal) -> Refusal:

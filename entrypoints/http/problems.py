@@ -9,13 +9,11 @@ from litestar import Request, Response
 from litestar.types import HTTPScope, Scope, Send, WebSocketScope
 from msgspec import UNSET, Struct, UnsetType
 
-from domain.refusals import ErrorCode, Refusal
+from domain.refusals import UNAVAILABLE_RETRY_AFTER, ErrorCode, Refusal
 from entrypoints.http.fields import documented
 from entrypoints.http.problem_types import CATALOGUE
 
 PROBLEM_JSON = "application/problem+json"
-_UNAVAILABLE_RETRY_AFTER = 2
-"""Seconds after which to try again what is unavailable."""
 
 
 class FieldProblem(Struct, frozen=True):
@@ -64,7 +62,7 @@ def problem(
 def retry_after(refusal: Refusal) -> int | None:
     """Seconds after which the next attempt may succeed; None for a refusal that waiting does not change."""
     if refusal.retry_after is None and CATALOGUE[refusal.code].status == HTTPStatus.SERVICE_UNAVAILABLE:
-        return _UNAVAILABLE_RETRY_AFTER
+        return UNAVAILABLE_RETRY_AFTER
     return refusal.retry_after
 
 
@@ -159,7 +157,7 @@ _EXAMPLE_ERRORS = {
         "confirm_password", "password_mismatch", "The two passwords do not match."
     ),
 }
-_EXAMPLE_WAITS = {429: 60, 503: _UNAVAILABLE_RETRY_AFTER}
+_EXAMPLE_WAITS = {429: 60, 503: UNAVAILABLE_RETRY_AFTER}
 
 
 def example(code: str) -> Problem:
