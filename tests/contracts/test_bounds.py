@@ -104,14 +104,14 @@ EXERCISED = {
         "contracts/test_hasher_under_load.py::test_hashes_run_on_few_threads_of_low_priority",
     ],
     "a request": [
-        "entrypoints/test_bad_input.py::test_body_over_32_kib_is_too_large_however_it_is_sent",
-        "entrypoints/test_bad_input.py::test_a_body_of_just_32_kib_is_read",
-        "entrypoints/test_bad_input.py::test_head_of_20_kb_is_too_large_in_every_part",
+        "entrypoints/test_bad_input.py::test_body_over_32_kib_is_too_large_with_and_without_a_length",
+        "entrypoints/test_bad_input.py::test_body_of_exactly_32_kib_is_accepted",
+        "entrypoints/test_bad_input.py::test_url_or_headers_of_20_kb_are_too_large",
         "entrypoints/test_protocol.py::test_endless_request_is_refused_early",
     ],
     "a connection": [
-        "entrypoints/test_protocol.py::test_a_client_that_does_not_go_on_is_dropped",
-        "entrypoints/test_protocol.py::test_a_client_that_does_not_read_is_dropped",
+        "entrypoints/test_protocol.py::test_stalled_client_is_disconnected",
+        "entrypoints/test_protocol.py::test_client_that_does_not_read_is_disconnected",
         "entrypoints/test_protocol.py::test_one_client_cannot_take_all_connections",
         "entrypoints/test_protocol.py::test_many_clients_cannot_take_all_connections",
     ],
@@ -124,7 +124,7 @@ EXERCISED = {
     ],
     "notifications to workers": [
         "contracts/test_dramatiq_queue.py::test_silent_redis_delays_nothing_and_excess_is_dropped",
-        "entrypoints/test_worker.py::test_mail_waits_for_a_worker_and_arrives_without_any_nudge",
+        "entrypoints/test_worker.py::test_queued_mail_is_delivered_without_redis",
     ],
     "shutdown": [
         "faults/test_shutdown.py::test_rolling_restart_behind_nginx_shows_no_error",

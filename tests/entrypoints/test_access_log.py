@@ -64,7 +64,7 @@ async def test_access_log_line_has_the_error(status: int | None, code: str | Non
         assert ("code" in told) is (code is not None)
 
 
-async def test_lines_of_one_moment_are_written_together() -> None:
+async def test_lines_of_one_event_loop_turn_are_written_together() -> None:
     log = JsonAccessLog(out := Out())
     for turn in range(3):
         for number in range(100):

@@ -38,7 +38,7 @@ def test_sigterm_ends_a_single_process_with_status_0(apart: Service) -> None:
     assert apart.start_api().stop(signal.SIGTERM) == 0
 
 
-def test_a_server_does_without_coloured_tracebacks() -> None:
+def test_server_does_not_load_coloured_tracebacks() -> None:
     program = (
         "import runpy, sys; runpy.run_module('entrypoints.api', run_name='__mp_main__'); print(sys.modules['rich'])"
     )
@@ -46,7 +46,7 @@ def test_a_server_does_without_coloured_tracebacks() -> None:
     assert done.stdout == "None\n"
 
 
-def test_a_process_that_is_slow_to_start_is_not_taken_for_dead(isolated_service: Service) -> None:
+def test_slow_start_of_a_process_is_tolerated(isolated_service: Service) -> None:
     (isolated_service.folder / "sitecustomize.py").write_text(SLEEPY)
     isolated_service.environ |= {"LATCHKEY_PROCESSES": "2", "PYTHONPATH": str(isolated_service.folder)}
     isolated_service.start_api()
@@ -64,7 +64,7 @@ def test_used_port_is_reported_before_the_start(isolated_service: Service, proce
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("host", ["nohost.invalid", "192.0.2.1", "a..b"])
-def test_a_host_that_is_not_here_is_blamed_for_itself(isolated_service: Service, host: str, processes: str) -> None:
+def test_unusable_host_is_reported_by_its_setting(isolated_service: Service, host: str, processes: str) -> None:
     api = isolated_service.start("entrypoints.api", LATCHKEY_HOST=host, LATCHKEY_PROCESSES=processes)
     assert api.process.wait(60) == 1
     said = api.log.read_text()
@@ -76,14 +76,14 @@ def test_a_host_that_is_not_here_is_blamed_for_itself(isolated_service: Service,
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_an_address_in_brackets_is_listened_on(isolated_service: Service, processes: str) -> None:
+def test_host_may_be_an_ipv6_address_in_brackets(isolated_service: Service, processes: str) -> None:
     isolated_service.environ |= {"LATCHKEY_HOST": "[::1]", "LATCHKEY_PROCESSES": processes}
     isolated_service.url = f"http://[::1]:{isolated_service.port}"
     isolated_service.start_api()
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_service_links_are_ignored_and_named_once(isolated_service: Service, processes: str) -> None:
+def test_ignored_service_links_are_logged_once(isolated_service: Service, processes: str) -> None:
     links = {"LATCHKEY_NAME": "/web/latchkey", "LATCHKEY_SERVICE_HOST": "10.3.240.17"}
     isolated_service.environ |= {"LATCHKEY_PROCESSES": processes, **links}
     said = isolated_service.start_api().log.read_text()

@@ -102,7 +102,7 @@ def errors_of(answer: httpx.Response) -> list[tuple[str, str]]:
     return said
 
 
-def test_bad_fields_have_the_names_that_clients_know(sweep: Sweep) -> None:
+def test_problem_names_each_bad_field_and_its_error(sweep: Sweep) -> None:
     login, form, roles = "/v1/login", {"Content-Type": FORM}, "must be one of member, moderator, admin"
     required = [("login", "is required"), ("password", "is required")]
     surrogate, user = "The body contains invalid Unicode: a lone surrogate.", f"/v1/users/{sweep.member_id}"
@@ -177,7 +177,7 @@ def test_refusals_do_not_mention_python_types(sweep: Sweep) -> None:
                 assert word not in text, (str(call), what, text)
 
 
-def test_every_bad_field_of_a_registration_is_named(sweep: Sweep) -> None:
+def test_registration_reports_every_bad_field(sweep: Sweep) -> None:
     bad = {"email": "nobody", "username": "x", "password": "short"}
     answer = sweep.nobody.post("/v1/register", json=bad)
     sweep.expect(answer, 422, "email_invalid", bad)
@@ -188,7 +188,7 @@ def test_every_bad_field_of_a_registration_is_named(sweep: Sweep) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["username", "password"]
 
 
-def test_body_over_32_kib_is_too_large_however_it_is_sent(sweep: Sweep) -> None:
+def test_body_over_32_kib_is_too_large_with_and_without_a_length(sweep: Sweep) -> None:
     for call in sweep.takers:
         body = call.encoded()
         body += b" " * (33 * 1024 - len(body))
@@ -201,7 +201,7 @@ def test_body_over_32_kib_is_too_large_however_it_is_sent(sweep: Sweep) -> None:
         sweep.expect(sweep.send(call, pieces()), 413, "too_large", "in chunks")
 
 
-def test_a_body_of_just_32_kib_is_read(sweep: Sweep) -> None:
+def test_body_of_exactly_32_kib_is_accepted(sweep: Sweep) -> None:
     body = json.dumps({"refresh_token": "nobody-has-this-token"}).encode()
     answer = sweep.nobody.post("/v1/refresh", content=body.ljust(32 * 1024), headers=JSON)
     assert code(answer) == "token_invalid"
@@ -275,7 +275,7 @@ def test_list_parameters_have_one_valid_form(sweep: Sweep) -> None:
         sweep.expect(sweep.admin.get(f"/v1/users?{query}"), 400, "malformed", query)
 
 
-def test_query_is_literal(sweep: Sweep) -> None:
+def test_search_query_has_no_wildcards_or_syntax(sweep: Sweep) -> None:
     for query in ("'%20OR%201=1--", "%25", "_", "\\", "%5c", "%5c%25", "%E2%80%AE", "ı", "*", "%EF%BB%BF"):
         answer = sweep.admin.get(f"/v1/users?query={query}")
         assert (answer.status_code, answer.json()) == (200, {"items": [], "next_cursor": None}), query
@@ -332,7 +332,7 @@ def test_an_unknown_route_is_not_found(sweep: Sweep) -> None:
         sweep.expect(sweep.nobody.get(f"/dev/mail/{name}"), 404, "not_found", "Mail not found")
 
 
-def test_a_path_that_is_no_text_or_hides_a_slash_is_malformed(sweep: Sweep) -> None:
+def test_path_with_invalid_utf8_nul_or_encoded_slash_is_malformed(sweep: Sweep) -> None:
     paths = [
         "/v1/%ff",
         "/v1/users/%ed%a0%80",
@@ -380,7 +380,7 @@ def test_a_header_does_not_change_the_method(sweep: Sweep) -> None:
         sweep.expect(sweep.admin.post(path, headers={name: "DELETE"}), 405, "method_not_allowed", name)
 
 
-def test_no_header_stands_in_for_a_token(sweep: Sweep) -> None:
+def test_no_other_header_replaces_a_token(sweep: Sweep) -> None:
     for name, value in (
         ("X-Original-URL", "/health/live"),
         ("X-Rewrite-URL", "/health/live"),
@@ -541,13 +541,13 @@ def test_only_a_valid_authorization_is_accepted(service: Service) -> None:
     assert client.get("/v1/me").status_code == 200
 
 
-def test_the_scheme_is_written_in_any_case(sweep: Sweep) -> None:
+def test_authorization_scheme_is_case_insensitive(sweep: Sweep) -> None:
     for scheme in ("Bearer", "bearer", "BEARER"):
         header = {"Authorization": f"{scheme} {sweep.admin.pair['access_token']}"}
         assert sweep.nobody.get("/v1/me", headers=header).status_code == 200
 
 
-def test_two_authorizations_are_none(sweep: Sweep) -> None:
+def test_two_authorization_headers_are_refused(sweep: Sweep) -> None:
     right = ("Authorization", sweep.admin.headers["Authorization"])
     for other in (right, ("Authorization", "Basic eA=="), ("authorization", "Bearer x")):
         for headers in ([right, other], [other, right]):
@@ -555,7 +555,7 @@ def test_two_authorizations_are_none(sweep: Sweep) -> None:
             assert code(answer) in {"token_invalid", "token_missing"}
 
 
-def test_a_token_is_no_token_outside_of_its_header(sweep: Sweep) -> None:
+def test_token_outside_the_authorization_header_is_ignored(sweep: Sweep) -> None:
     token = sweep.admin.pair["access_token"]
     for headers in (
         {"Cookie": f"access_token={token}"},
@@ -566,7 +566,7 @@ def test_a_token_is_no_token_outside_of_its_header(sweep: Sweep) -> None:
     sweep.expect(sweep.nobody.get(f"/v1/me?access_token={token}"), 401, "token_missing", "in the query")
 
 
-def test_every_token_works_in_its_own_place_only(service: Service) -> None:
+def test_each_kind_of_token_works_for_its_own_purpose_only(service: Service) -> None:
     email = unique_email("diagonal")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
@@ -610,7 +610,7 @@ def test_every_token_works_in_its_own_place_only(service: Service) -> None:
     assert client.renew().status_code == 200
 
 
-def test_reset_concerns_the_user_of_the_link(sweep: Sweep) -> None:
+def test_reset_accepts_no_user_field_and_no_invalid_link(sweep: Sweep) -> None:
     for victim in ({"user_id": sweep.member_id}, {"email": "victim@example.org"}):
         body = {name: SAMPLES[name] for name in ("token", "new_password", "confirm_password")}
         sweep.expect(sweep.nobody.post("/v1/password/reset", json={**body, **victim}), 400, "malformed", victim)
@@ -694,7 +694,7 @@ def test_a_request_that_breaks_the_protocol_is_refused_or_dropped(sweep: Sweep) 
         assert len(found) <= 1, f"{what}: a second request has been smuggled in"
 
 
-def test_head_of_20_kb_is_too_large_in_every_part(sweep: Sweep) -> None:
+def test_url_or_headers_of_20_kb_are_too_large(sweep: Sweep) -> None:
     long = "x" * 20_000
     for path in (f"/{long}", f"/health/live?{long}"):
         sweep.expect(sweep.nobody.get(path), 414, "too_large", path[:20])

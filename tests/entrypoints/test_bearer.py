@@ -65,7 +65,7 @@ def test_refused_token_names_the_error_and_a_missing_one_does_not(
         assert challenge(answer) == f'Bearer error="invalid_token", error_description="{title}"'
 
 
-def test_role_that_is_lacking_is_an_insufficient_scope(service: Service) -> None:
+def test_missing_role_is_an_insufficient_scope_error(service: Service) -> None:
     member = service.member()
     for path in ("/v1/users", "/v1/forward-auth?role=moderator"):
         for more in ({}, {"Origin": "https://app.example.org"}):
@@ -79,7 +79,7 @@ def test_role_that_is_lacking_is_an_insufficient_scope(service: Service) -> None
     assert (forbidden.status_code, "www-authenticate" in forbidden.headers) == (403, False)
 
 
-def test_tokens_in_a_body_are_no_bearer_tokens(service: Service) -> None:
+def test_wrong_tokens_in_a_body_get_no_bearer_error(service: Service) -> None:
     client = service.member()
     pair = dict(client.pair)
     client.renew()

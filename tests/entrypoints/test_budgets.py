@@ -79,7 +79,7 @@ async def tight(service: Service) -> AsyncIterator[tuple[Tight, httpx.AsyncClien
         yield build, client
 
 
-async def test_every_route_that_writes_or_costs_names_its_budget(tight: tuple[Tight, httpx.AsyncClient]) -> None:
+async def test_every_writing_or_costly_route_names_its_budget(tight: tuple[Tight, httpx.AsyncClient]) -> None:
     build, _ = tight
     without = {(method, path) for method, path, gate in build.operations if gate.budget is None}
     assert {path for method, path in without if method not in READING} == set()
@@ -89,9 +89,7 @@ async def test_every_route_that_writes_or_costs_names_its_budget(tight: tuple[Ti
     assert set(Limit) - named - spent_elsewhere == {Limit.LINK_USE}
 
 
-async def test_every_budget_that_a_route_names_is_spent(
-    service: Service, tight: tuple[Tight, httpx.AsyncClient]
-) -> None:
+async def test_every_named_budget_limits_its_route(service: Service, tight: tuple[Tight, httpx.AsyncClient]) -> None:
     """With room for one attempt, the second is told to wait, whatever the first was worth."""
     build, client = tight
     tried = []

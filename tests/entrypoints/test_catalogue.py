@@ -55,7 +55,7 @@ HTTP_ONLY = {"method_not_allowed", "too_large", "unsupported_media_type", "inter
 # -- codes ---------------------------------------------------------------------------------------------
 
 
-def test_every_code_has_the_status_that_was_promised() -> None:
+def test_every_error_code_has_the_documented_status() -> None:
     assert {code: it.status for code, it in CATALOGUE.items()} == {
         code: status for status, codes in CONTRACT.items() for code in codes
     }
@@ -79,7 +79,7 @@ def _named(tree: ast.AST) -> Iterator[str]:
             yield from (str(it.value) for it in named if isinstance(it, ast.Constant))
 
 
-def test_no_source_names_a_code_outside_of_the_catalogue() -> None:
+def test_sources_name_only_codes_of_the_catalogue() -> None:
     found: set[str] = set()
     for folder in ("domain", "application", "adapters", "entrypoints"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -118,7 +118,7 @@ def application(service: Service) -> Iterator[Litestar]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("path", "handler"), [("/docs", docs.docs_page), ("/openapi.json", docs.openapi)])
-async def test_description_of_the_calls_is_built_once(
+async def test_docs_and_openapi_are_rendered_once(
     application: Litestar, path: str, handler: HTTPRouteHandler
 ) -> None:
     """Whoever asks again and again must not slow the others down."""
@@ -127,7 +127,7 @@ async def test_description_of_the_calls_is_built_once(
     assert first is second
 
 
-def test_the_page_of_calls_says_how_a_token_is_sent(service: Service) -> None:
+def test_docs_page_shows_how_a_token_is_sent(service: Service) -> None:
     assert "Authorization: Bearer" in service.client().get("/docs").text
 
 

@@ -126,7 +126,7 @@ def test_partial_environment_is_not_completed_from_make_run(
         assert re.findall("LATCHKEY_([A-Z_]+): must be set", said) == list(missing)
 
 
-def test_engines_of_make_run_may_be_named_by_hand(service: Service, tmp_path: Path) -> None:
+def test_commands_accept_the_explicit_urls_of_make_run(service: Service, tmp_path: Path) -> None:
     engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
     (tmp_path / "running.json").write_text(json.dumps(engines))
     here = {"LATCHKEY_ENV": "development", "LATCHKEY_DATA_DIR": str(tmp_path)}
@@ -134,7 +134,7 @@ def test_engines_of_make_run_may_be_named_by_hand(service: Service, tmp_path: Pa
         assert cli({**here, name: value}, "users", "find").returncode == 0
 
 
-def test_key_of_another_installation_is_not_created_locally(tmp_path: Path) -> None:
+def test_key_rotation_requires_signing_keys_if_other_settings_are_set(tmp_path: Path) -> None:
     for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_DATABASE_URL"):
         refused = cli({name: "postgresql://127.0.0.1/accounts"}, "keys", "rotate")
         assert (refused.returncode, refused.stdout) == (1, "")
@@ -156,7 +156,7 @@ def test_unmigrated_database_is_reported(isolated_service: Service, command: str
 
 
 @pytest.mark.parametrize(("again", "said"), [(PASSWORD, ""), ("another", "The two passwords do not match.\r\n")])
-def test_a_password_that_is_typed_is_typed_twice_and_not_shown(service: Service, again: str, said: str) -> None:
+def test_typed_password_is_confirmed_and_not_echoed(service: Service, again: str, said: str) -> None:
     email = unique_email("typist")
     command = [sys.executable, "-m", "entrypoints.cli", "users", "create", "--email", email, "--verified"]
     ours, theirs = pty.openpty()
@@ -242,7 +242,7 @@ def test_password_from_a_pipe_works_at_login(
         (b"\xef\xbb\xbf\r\n", b"No password was given on standard input"),
     ],
 )
-def test_a_password_that_cannot_be_typed_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
+def test_unusable_password_input_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
     email = unique_email("untypable")
     refused = piped(service, "users", "create", "--email", email, "--verified", stdin=stdin)
     assert (refused.returncode, refused.stdout) == (1, b"")
@@ -251,7 +251,7 @@ def test_a_password_that_cannot_be_typed_is_refused(service: Service, stdin: byt
     assert ask(service, "SELECT 1 FROM users WHERE email = $1", email) == []
 
 
-def test_command_line_name_is_taken_literally(service: Service) -> None:
+def test_username_on_the_command_line_is_taken_literally(service: Service) -> None:
     email = unique_email("pasted")
     for name in (f"\ufeff{email}", f" {email} ", f"{email}\n"):
         assert service.cli("users", "create", "--email", name, "--verified", stdin=PASSWORD).returncode in {0, 1}
@@ -305,7 +305,7 @@ def test_bcrypt_hash_is_imported_and_replaced_at_the_first_login(service: Servic
     ],
     ids=str,
 )
-def test_impossible_user_is_refused_with_a_reason(
+def test_invalid_user_is_refused_with_a_reason(
     service: Service, arguments: list[str], stdin: str, status: int, said: str
 ) -> None:
     refused = service.cli("users", "create", *arguments, stdin=stdin)
@@ -316,7 +316,7 @@ def test_impossible_user_is_refused_with_a_reason(
     assert ask(service, "SELECT 1 FROM users WHERE email LIKE '%@example.org' AND email NOT LIKE '%.%@%'") == []
 
 
-def test_a_granted_role_is_in_force_at_the_next_request(service: Service) -> None:
+def test_a_granted_role_takes_effect_at_the_next_request(service: Service) -> None:
     client = service.member()
     granted = service.cli("users", "grant", "--email", client.email, "--role", "moderator")
     assert (granted.returncode, granted.stdout) == (0, f"{client.email} is moderator\n")
@@ -325,7 +325,7 @@ def test_a_granted_role_is_in_force_at_the_next_request(service: Service) -> Non
     assert client.get("/v1/users").status_code == 200
 
 
-def test_role_for_an_unverified_user_is_refused_with_advice(service: Service) -> None:
+def test_role_for_an_unverified_user_is_refused_with_a_hint(service: Service) -> None:
     email = unique_email("claim")
     assert service.client().post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
     refused = service.cli("users", "grant", "--email", email, "--role", "moderator")
@@ -401,7 +401,7 @@ def test_version_is_that_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("command", ["users find", "mail list", "mail", "clients list", "clients", "keys list"])
-def test_an_empty_list_says_so(isolated_service: Service, tmp_path: Path, command: str) -> None:
+def test_list_commands_report_that_there_are_no_rows(isolated_service: Service, tmp_path: Path, command: str) -> None:
     if command == "keys list":
         isolated_service.environ["LATCHKEY_SIGNING_KEYS"] = str(tmp_path)
     listed = isolated_service.cli(*command.split())
@@ -479,7 +479,7 @@ def test_unverified_users_of_an_address_are_distinguished_by_id(service: Service
     assert service.cli("users", "delete", email).stdout == f"{email} ({second['id']}) is deleted\n"
 
 
-def test_truncated_search_says_so(service: Service) -> None:
+def test_truncated_search_is_reported(service: Service) -> None:
     prefix = f"many{uuid4().hex[:8]}"
     for number in range(3):
         service.user(f"{prefix}{number}@example.org")
@@ -518,7 +518,7 @@ def test_an_unverified_admin_is_created_with_a_warning(service: Service) -> None
         assert json.loads(made.stdout)["role"] == quiet[1]
 
 
-def test_client_text_moves_no_cursor(service: Service) -> None:
+def test_control_characters_of_clients_are_escaped_in_lists(service: Service) -> None:
     email = service.user("painter")
     agent = "\x9b2J\u202eevil"
     client = service.client()
@@ -533,7 +533,7 @@ def test_client_text_moves_no_cursor(service: Service) -> None:
 
 
 @pytest.mark.parametrize("command", ["api", "worker"])
-def test_a_part_of_production_starts_from_the_environment_alone(command: str) -> None:
+def test_api_and_worker_report_missing_production_settings(command: str) -> None:
     refused = cli({"LATCHKEY_REDIS_URL": "redis://127.0.0.1:1/0"}, command)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("Latchkey cannot start.\nLATCHKEY_DATABASE_URL: must be set\n")
@@ -548,7 +548,7 @@ def test_migrate_brings_an_empty_database_up_to_date(isolated_service: Service) 
     assert isolated_service.cli("users", "find").stdout == "No users found.\n"
 
 
-def test_a_reader_that_has_seen_enough_gets_no_traceback(service: Service) -> None:
+def test_closed_pipe_causes_no_traceback(service: Service) -> None:
     piped = f"{sys.executable} -m entrypoints.cli users --help | true; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", piped], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr
@@ -563,7 +563,7 @@ def test_help_names_every_command(service: Service) -> None:
     )
 
 
-def test_a_setting_that_is_missing_is_named(isolated_service: Service) -> None:
+def test_missing_setting_is_named(isolated_service: Service) -> None:
     del isolated_service.environ["LATCHKEY_DATABASE_URL"]
     refused = isolated_service.cli("mail")
     assert refused.returncode == 1
@@ -618,7 +618,7 @@ def with_output(service: Service, output: str, *arguments: str) -> subprocess.Co
 
 @full_device
 @pytest.mark.parametrize("arguments", ["--help", "users find", "keys list --json"])
-def test_a_full_output_is_reported_in_one_line(service: Service, arguments: str) -> None:
+def test_output_to_a_full_disk_is_reported_in_one_line(service: Service, arguments: str) -> None:
     done = with_output(service, f">{FULL}", *arguments.split())
     assert (done.returncode, done.stderr.splitlines()[-1]) == (
         1,
@@ -629,7 +629,7 @@ def test_a_full_output_is_reported_in_one_line(service: Service, arguments: str)
 
 @full_device
 @pytest.mark.parametrize("output", [f">{FULL}", ">&-"])
-def test_no_client_is_added_if_its_secret_cannot_be_shown(service: Service, output: str) -> None:
+def test_no_client_is_added_if_its_secret_cannot_be_printed(service: Service, output: str) -> None:
     name = f"unseen-{uuid4()}"
     assert with_output(service, output, "clients", "add", "--name", name).returncode == 1
     assert name not in service.cli("clients", "list").stdout

@@ -62,7 +62,7 @@ def test_shells_complete_commands_options_and_choices() -> None:
     assert complete("latchkey users grant --role m") == ["member", "moderator"]
 
 
-def test_a_help_loads_no_part_of_the_service() -> None:
+def test_help_does_not_load_the_service() -> None:
     """What it would load takes a second."""
     script = (
         "import sys; from entrypoints.cli import latchkey; latchkey(['users', '--help'], standalone_mode=False);"

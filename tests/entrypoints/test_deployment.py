@@ -71,7 +71,7 @@ def test_dockerfile_copies_the_package_and_dockerignore_the_rest() -> None:
     assert copied().isdisjoint({".", ".data", ".env", ".git", ".secrets", ".venv", "dist", "keys", "tests"})
 
 
-def test_dockerfile_locks_every_package_that_builds_the_wheel() -> None:
+def test_dockerfile_locks_every_build_requirement() -> None:
     needed = [Requirement(name) for name in PROJECT["build-system"]["requires"]]
     names = set()
     while needed:
@@ -92,7 +92,7 @@ def test_image_runs_the_api_as_an_unprivileged_user() -> None:
     assert unknown_settings(re.findall(r"LATCHKEY_\w+", DOCKERFILE)) == []
 
 
-def test_healthcheck_of_the_image_asks_the_api(service: Service) -> None:
+def test_image_healthcheck_reports_whether_the_api_runs(service: Service) -> None:
     program, *arguments = command_of("HEALTHCHECK")
     assert program == "python"
     for port, status in ((service.port, 0), (free_port(), 1)):
@@ -129,7 +129,7 @@ def test_compose_mounts_files_and_secrets_that_exist() -> None:
     assert "/.secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_secrets_of_the_guide_are_settings_that_compose_can_use(tmp_path: Path) -> None:
+def test_secrets_of_the_guide_are_valid_settings_of_compose(tmp_path: Path) -> None:
     [script] = [block for block in blocks(OPERATIONS) if ".secrets" in block]
     made, *commands = script.split("docker compose ")
     assert [command.split()[0] for command in commands] == ["build", "run", "up"]
@@ -168,7 +168,7 @@ def settings_of(container: dict[str, Any]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", ["latchkey-migrate", "latchkey-api", "latchkey-worker"])
-def test_kubernetes_pod_is_restricted_and_has_what_it_names(name: str) -> None:
+def test_kubernetes_pod_is_restricted_and_its_references_exist(name: str) -> None:
     pod = PODS[name]["spec"]
     [container] = pod["containers"]
     assert container["args"] == [name.removeprefix("latchkey-")]
@@ -206,7 +206,7 @@ def test_kubernetes_settings_are_valid_in_production(name: str, tmp_path: Path) 
     assert settings.drain.total_seconds() > 0
 
 
-def test_kubernetes_probes_ask_paths_that_the_service_has(service: Service) -> None:
+def test_kubernetes_probes_request_existing_paths(service: Service) -> None:
     [container] = PODS["latchkey-api"]["spec"]["containers"]
     probes = {name: it["httpGet"] for name, it in container.items() if name.endswith("Probe")}
     assert set(probes) == {"startupProbe", "livenessProbe", "readinessProbe"}
@@ -272,7 +272,7 @@ def site(service: Service, tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield f"http://127.0.0.1:{accounts}", f"http://127.0.0.1:{page}"
 
 
-def test_nginx_of_compose_lets_only_members_see_the_page(service: Service, site: tuple[str, str]) -> None:
+def test_nginx_of_compose_protects_the_page_by_login(service: Service, site: tuple[str, str]) -> None:
     accounts, page = site
     member = service.member()
     seen = httpx.get(page, headers=dict(member.headers))

@@ -36,7 +36,7 @@ def examples(article: str) -> list[str]:
 # -- over HTTP -----------------------------------------------------------------------------------------
 
 
-def test_docs_index_leads_to_every_call(service: Service) -> None:
+def test_docs_index_links_every_call(service: Service) -> None:
     page = service.client().get("/docs").text
     [index] = re.findall(r"<nav .*?</nav>", page, re.DOTALL)
     targets = re.findall(r'href="#([^"]+)"', index)
@@ -48,7 +48,7 @@ def test_docs_index_leads_to_every_call(service: Service) -> None:
     ]
 
 
-def test_docs_give_an_example_and_link_the_problems_of_every_call(service: Service) -> None:
+def test_docs_show_an_example_and_the_problems_of_every_call(service: Service) -> None:
     found = articles(service)
     for method, path, operation in operations(service):
         article = found[operation["operationId"]]
@@ -68,7 +68,7 @@ def test_docs_give_an_example_and_link_the_problems_of_every_call(service: Servi
         assert sorted(links) == sorted(codes), (method, path)
 
 
-def test_docs_curl_lines_are_requests_that_the_api_understands(service: Service) -> None:
+def test_docs_curl_lines_are_valid_requests(service: Service) -> None:
     client_id, client_secret = service.credentials()
     admin, member = service.admin(), service.member()
     values = {"USER_ID": member.get("/v1/me").json()["id"], "SESSION_ID": member.pair["session_id"]}
@@ -158,7 +158,7 @@ def test_docs_try_a_login_and_use_its_token(service: Service, browser: Browser, 
     assert member.email in sent(browser, opened(browser, "getMe"))
 
 
-def test_docs_try_a_call_of_a_service(service: Service, browser: Browser, member: Client) -> None:
+def test_docs_try_a_call_with_client_credentials(service: Service, browser: Browser, member: Client) -> None:
     client_id, client_secret = service.credentials()
     browser.driver.get(f"{service.url}/docs")
     browser.driver.find_element(By.CSS_SELECTOR, "#credentials summary").click()

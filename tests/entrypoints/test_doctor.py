@@ -156,7 +156,7 @@ async def test_healthy_service_has_no_findings(environ: dict[str, str], tmp_path
     assert [line for line in lines if "Traceback" in line] == []
 
 
-async def test_settings_that_cannot_be_read_are_named(environ: dict[str, str]) -> None:
+async def test_doctor_names_unreadable_settings(environ: dict[str, str]) -> None:
     del environ["LATCHKEY_DATABASE_URL"]
     status, lines = await doctor({**environ, "LATCHKEY_SECRET_KEY": SECRET, "LATCHKEY_PORT": "eighty"})
     assert status == 1
@@ -201,7 +201,7 @@ async def test_every_check_runs_and_no_secret_is_shown(environ: dict[str, str], 
     assert len(text.splitlines()) == len(found)
 
 
-def test_finding_is_one_line_whatever_a_server_answers() -> None:
+def test_finding_is_one_line_for_any_server_response() -> None:
     assert str(Finding.error("redis", "a\r\nok \x1b[31m\u2028b\x85c")) == "wrong    redis       a  ok  [31m b c"
 
 
@@ -262,7 +262,7 @@ def test_doctor_names_a_folder_of_breached_passwords_without_range_files(
 # -- the database --------------------------------------------------------------------------------------
 
 
-async def test_a_database_that_is_stopped_or_does_not_let_us_in(environ: dict[str, str]) -> None:
+async def test_doctor_reports_an_unreachable_or_refusing_database(environ: dict[str, str]) -> None:
     url = environ["LATCHKEY_DATABASE_URL"]
     for broken in (
         re.sub(r":\d+/", f":{free_port()}/", url),
@@ -276,7 +276,7 @@ async def test_a_database_that_is_stopped_or_does_not_let_us_in(environ: dict[st
         assert SECRET not in found.text
 
 
-async def test_a_database_without_the_right_schema(environ: dict[str, str]) -> None:
+async def test_doctor_reports_a_missing_or_incompatible_schema(environ: dict[str, str]) -> None:
     await execute(environ, f"COMMENT ON TABLE alembic_version IS '{head()} newer'")
     await execute(environ, "UPDATE alembic_version SET version_num = 'newer'")
     assert saying(await database(environ), "newer than this version and compatible with it").state is State.OK
@@ -297,7 +297,7 @@ async def test_database_that_loses_or_refuses_writes_is_reported(environ: dict[s
     assert saying(await database(environ), "does not accept writes").state is State.ERROR
 
 
-async def test_a_database_with_no_room_for_all_of_us(environ: dict[str, str]) -> None:
+async def test_doctor_reports_too_few_database_connections(environ: dict[str, str]) -> None:
     assert saying(await database(environ), "there is room for 197").state is State.OK
     crowd = {**environ, "LATCHKEY_PROCESSES": "19"}
     assert saying(await database(crowd), "may open 200 connections").state is State.ERROR
@@ -308,7 +308,7 @@ async def test_a_database_with_no_room_for_all_of_us(environ: dict[str, str]) ->
     assert "20 connections" in found.text
 
 
-def test_an_older_database_than_any_that_was_tried() -> None:
+def test_doctor_warns_about_an_old_database_version() -> None:
     assert judge_version(17, "17.4", "here").state is State.WARNING
     assert judge_version(18, "18.0", "here").state is State.OK
 
@@ -333,7 +333,7 @@ async def slowed(url: str, seconds: float) -> AsyncIterator[str]:
         yield url.replace(there[0], f"@127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
 
-async def test_a_database_that_is_far_away(environ: dict[str, str]) -> None:
+async def test_doctor_warns_about_a_slow_database_round_trip(environ: dict[str, str]) -> None:
     async with slowed(environ["LATCHKEY_DATABASE_URL"], 0.02) as url:
         found = saying(await database({**environ, "LATCHKEY_DATABASE_URL": url}), "round trip")
         assert found.state is State.WARNING
@@ -355,7 +355,7 @@ async def mails(environ: Mapping[str, str], **row: str) -> list[Finding]:
     return [it async for it in check_mails(load(environ), now)]
 
 
-async def test_mails_that_wait_are_seen_and_why(environ: dict[str, str]) -> None:
+async def test_doctor_reports_pending_mails_and_the_reason(environ: dict[str, str]) -> None:
     [found] = await mails(environ)
     assert (found.state, found.text) == (State.OK, "none is waiting")
     [found] = await mails(environ, age="3 hours", outcome="'parked'", note="550 no")
@@ -375,7 +375,7 @@ async def test_mails_that_wait_are_seen_and_why(environ: dict[str, str]) -> None
     assert "due for 61 s and not attempted: check that enough workers are running" in found.text
 
 
-async def test_mails_are_not_looked_at_where_there_is_no_database(environ: dict[str, str]) -> None:
+async def test_doctor_skips_mails_without_a_database(environ: dict[str, str]) -> None:
     url = re.sub(r":\d+/", f":{free_port()}/", environ["LATCHKEY_DATABASE_URL"])
     assert await mails({**environ, "LATCHKEY_DATABASE_URL": url}) == []
 
@@ -383,7 +383,7 @@ async def test_mails_are_not_looked_at_where_there_is_no_database(environ: dict[
 # -- Redis ---------------------------------------------------------------------------------------------
 
 
-async def test_a_redis_that_is_stopped_or_does_not_let_us_in(
+async def test_doctor_reports_an_unreachable_or_refusing_redis(
     environ: dict[str, str], own_valkey: engines.Valkey
 ) -> None:
     [found] = await redis(environ, re.sub(r":[^:@]*@", f":{SECRET}@", own_valkey.url))
@@ -399,7 +399,9 @@ async def test_a_redis_that_is_stopped_or_does_not_let_us_in(
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
-async def test_a_redis_that_evicts(environ: dict[str, str], own_valkey: engines.Valkey, policy: str) -> None:
+async def test_doctor_reports_an_evicting_redis(
+    environ: dict[str, str], own_valkey: engines.Valkey, policy: str
+) -> None:
     async with Redis.from_url(own_valkey.url) as client:
         await client.config_set("maxmemory-policy", policy)
         found = saying(await redis(environ, own_valkey.url), policy)
@@ -444,7 +446,7 @@ async def test_redis_without_needed_permissions_is_reported(
         (-60, State.ERROR, "s behind"),
     ],
 )
-async def test_clocks_that_differ(
+async def test_doctor_reports_clock_differences(
     environ: dict[str, str], own_valkey: engines.Valkey, ahead: int, state: State, said: str
 ) -> None:
     shifted = timedelta(seconds=ahead)
@@ -466,7 +468,9 @@ def test_network_latency_is_no_clock_difference() -> None:
         assert found == Finding.ok("clock", "this machine and Redis have the same time")
 
 
-async def test_revocations_that_the_database_has_lost(environ: dict[str, str], own_valkey: engines.Valkey) -> None:
+async def test_doctor_reports_revocations_missing_from_the_database(
+    environ: dict[str, str], own_valkey: engines.Valkey
+) -> None:
     client = Redis.from_url(own_valkey.url)
     try:
         assert saying(await redis(environ, own_valkey.url), "has every revocation").state is State.OK
@@ -496,7 +500,7 @@ async def test_unreachable_mail_server_is_reported(environ: dict[str, str], tmp_
         assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.ERROR, True)
 
 
-async def test_a_mail_server_that_does_not_know_us(environ: dict[str, str]) -> None:
+async def test_doctor_reports_a_refused_smtp_login(environ: dict[str, str]) -> None:
     async with scripted(EHLO="250-hello\r\n250 AUTH PLAIN", AUTH=f"535 no {SECRET}") as server:
         [found] = await smtp(environ, f"smtp://ada:{SECRET}@localhost:{server.port}?tls=none")
         assert (found.state, "535" in found.text) == (State.ERROR, True)
@@ -507,7 +511,7 @@ async def test_a_mail_server_that_does_not_know_us(environ: dict[str, str]) -> N
         assert [line.split()[0] for line in server.heard] == ["EHLO", "AUTH", "MAIL", "QUIT"]
 
 
-async def test_a_mail_server_that_does_not_take_our_sender(environ: dict[str, str]) -> None:
+async def test_doctor_reports_a_refused_sender(environ: dict[str, str]) -> None:
     async with scripted(MAIL="550 5.7.60 client may not send as this sender") as server:
         [found] = await smtp(environ, f"smtp://localhost:{server.port}")
         assert (found.state, "5.7.60" in found.text, "LATCHKEY_MAIL_FROM" in found.text) == (State.ERROR, True, True)
@@ -516,7 +520,7 @@ async def test_a_mail_server_that_does_not_take_our_sender(environ: dict[str, st
 # -- keys, address, speed ------------------------------------------------------------------------------
 
 
-async def test_keys_that_others_may_read(environ: dict[str, str]) -> None:
+async def test_doctor_reports_keys_readable_by_others(environ: dict[str, str]) -> None:
     settings = load(environ)
     [key] = settings.signing_keys.iterdir()
     half = load_pem_private_key(key.read_bytes(), password=None)
@@ -548,7 +552,7 @@ async def answering(status: str, body: str) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_an_address_that_leads_to_us_and_others_that_do_not(
+async def test_doctor_reports_a_public_url_that_is_not_this_service(
     environ: dict[str, str], service: Service, tmp_path: Path
 ) -> None:
     async def at(url: str, **more: str) -> Finding:
@@ -581,7 +585,7 @@ async def test_an_address_that_leads_to_us_and_others_that_do_not(
 DEFAULT = Cost(19_456, 2, 1)
 
 
-async def test_a_machine_that_is_slow() -> None:
+async def test_doctor_warns_about_slow_password_hashing() -> None:
     found, *_ = [it async for it in check_hashing(Argon2Hasher(threads=1), DEFAULT, slow=60)]
     assert (found.state, found.part) == (State.OK, "passwords")
     [found] = [it async for it in check_hashing(Argon2Hasher(threads=1), DEFAULT, slow=0.000_1)]

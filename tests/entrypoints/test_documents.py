@@ -77,7 +77,7 @@ def test_the_guide_and_openapi_describe_the_same_calls(service: Service) -> None
         assert guide[call] == told, call
 
 
-def test_environment_file_suits_shells_systemd_and_containers(tmp_path: Path) -> None:
+def test_environment_file_needs_no_quotes_or_expansion(tmp_path: Path) -> None:
     """Each line is `NAME=value` as it is meant: nothing is quoted, expanded or exported."""
     text = OPERATIONS.read_text()
     lines = text[text.index("(umask 077; cat") :].split("\nmkdir ", 1)[0]
@@ -143,6 +143,6 @@ def test_links_and_paths_in_documents_exist(document: Path) -> None:
     assert missing == []
 
 
-def test_the_table_of_settings_is_made_from_their_rows() -> None:
+def test_the_table_of_settings_is_generated_from_their_rows() -> None:
     """`python -m entrypoints.settings` prints it."""
     assert f"\n\n{table()}\n" in OPERATIONS.read_text()

@@ -56,7 +56,7 @@ def test_user_changes_the_address_and_stays_logged_in(service: Service) -> None:
     assert told[:4] == ["logged_in", "email_changed", "email_change_asked", "logged_in"]
 
 
-def test_owner_takes_the_account_back_from_a_thief(service: Service) -> None:
+def test_owner_restores_the_account_from_a_thief(service: Service) -> None:
     owner = service.member()
     thief = service.client().log_in(owner.email)
     loot = unique_email("thief")
@@ -150,7 +150,7 @@ async def _at_once(service: Service, tokens: list[str]) -> list[httpx.Response]:
         return list(await asyncio.gather(*asked))
 
 
-def test_two_users_swap_their_addresses_at_once(service: Service) -> None:
+def test_two_users_swap_their_addresses_concurrently(service: Service) -> None:
     for _ in range(2):
         pair = [service.member(), service.member()]
         emails = [one.email for one in pair]

@@ -71,7 +71,7 @@ def test_postgres_has_the_version_of_production(database: Postgres) -> None:
     assert ask(database.url, "SELECT lower('ÄÖÜ')") == "äöü"
 
 
-def test_postgres_wants_the_password(database: Postgres) -> None:
+def test_postgres_requires_the_password(database: Postgres) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
         ask(database.url.replace(database.password, "guess"), "SELECT 1")
     assert (database.folder / "password").stat().st_mode & 0o777 == 0o600
@@ -97,7 +97,7 @@ def test_postgres_starts_if_its_old_pid_is_reused(database: Postgres) -> None:
     assert ask(database.url, "SELECT 1") == 1
 
 
-def test_postgres_stops_in_good_order_under_an_open_connection(database: Postgres) -> None:
+def test_postgres_shuts_down_cleanly_with_an_open_connection(database: Postgres) -> None:
     async def stopped_under_us() -> None:
         connection = await asyncpg.connect(database.url)
         await asyncio.to_thread(database.stop)
@@ -125,7 +125,7 @@ def test_valkey_keeps_data_through_stop_and_crash(redis: Valkey) -> None:
         assert client.get("kept") == b"2"
 
 
-def test_valkey_wants_the_password_and_does_not_show_it(redis: Valkey) -> None:
+def test_valkey_requires_the_password_and_does_not_show_it(redis: Valkey) -> None:
     stranger = Redis(host="127.0.0.1", port=redis.port, retry=Retry(NoBackoff(), 0))
     with stranger as client, pytest.raises(AuthenticationError):
         client.ping()
@@ -139,7 +139,7 @@ def test_folder_is_locked_by_one_process(redis: Valkey) -> None:
     assert redis.alive()
 
 
-def test_another_object_finds_the_same_data_on_the_same_port(redis: Valkey) -> None:
+def test_restarted_valkey_keeps_its_url(redis: Valkey) -> None:
     url = redis.url
     redis.stop()
     with valkey(redis.folder) as again:
@@ -147,7 +147,7 @@ def test_another_object_finds_the_same_data_on_the_same_port(redis: Valkey) -> N
 
 
 @pytest.mark.parametrize("started_again", [False, True])
-def test_engines_do_not_outlive_a_parent_that_was_killed(tmp_path: Path, started_again: bool) -> None:
+def test_engines_end_with_a_killed_parent(tmp_path: Path, started_again: bool) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", KEEPER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
     )

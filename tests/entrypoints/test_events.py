@@ -63,7 +63,7 @@ def test_moderators_read_events_of_all_users_including_deleted(service: Service)
     assert code(moderator.get("/v1/users/01939c00-0000-7000-8000-000000000000/events")) == "not_found"
 
 
-def test_members_read_their_own_only(service: Service) -> None:
+def test_members_read_their_own_events_only(service: Service) -> None:
     member, other = service.member(), service.member()
     user_id = other.get("/v1/me").json()["id"]
     assert code(member.get(f"/v1/users/{user_id}/events")) == "role_required"
@@ -71,7 +71,7 @@ def test_members_read_their_own_only(service: Service) -> None:
     assert code(member.get("/v1/me/events", params={"user_id": user_id})) == "malformed"
 
 
-def test_a_moderator_sees_no_address_of_an_admin(service: Service) -> None:
+def test_events_hide_addresses_of_admins_from_moderators(service: Service) -> None:
     admin, member = service.admin(), service.member()
     moderator = service.client().log_in(service.user("moderator", role=Role.MODERATOR))
     admin_id = admin.get("/v1/me").json()["id"]

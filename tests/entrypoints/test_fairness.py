@@ -56,7 +56,7 @@ async def log_in(client: httpx.AsyncClient, email: str, ip: str) -> int:
     return (await client.post("/v1/login", json=body, headers=headers)).status_code
 
 
-async def test_right_passwords_from_three_networks_take_no_login_from_the_others(
+async def test_logins_from_three_networks_do_not_displace_logins_of_others(
     service: Service, gate: HashGate, gated: tuple[Gated, httpx.AsyncClient]
 ) -> None:
     """Those who attack ask first, and for more than three times as many hashes as may wait."""

@@ -26,7 +26,7 @@ def who(client: Client, role: str, *, verified: bool = True) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("held", Role)
-def test_a_caller_passes_with_their_role_and_those_below(service: Service, held: Role) -> None:
+def test_forward_auth_accepts_the_role_and_lower_ones(service: Service, held: Role) -> None:
     client = service.client().log_in(service.user(held, role=held))
     assert said(client.get(ASK)) == who(client, held)
     for asked in Role:

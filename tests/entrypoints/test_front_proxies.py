@@ -92,7 +92,7 @@ def front(
         service.stop()
 
 
-def test_caller_has_the_address_that_the_proxy_saw(front: Front) -> None:
+def test_caller_has_the_address_seen_by_the_proxy(front: Front) -> None:
     email = front.service.user(unique_email("behind"))
     body = json.dumps({"login": email, "password": PASSWORD}).encode()
     for forged in ("203.0.113.9", "127.0.0.1", "203.0.113.9, 127.0.0.1"):
@@ -118,7 +118,7 @@ def test_caller_has_the_address_that_the_proxy_saw(front: Front) -> None:
         "/metrics/x",
     ],
 )
-def test_metrics_are_private(front: Front, path: str) -> None:
+def test_proxies_hide_metrics(front: Front, path: str) -> None:
     for method in ("GET", "HEAD"):
         status, _, body = front.ask(method, path)
         assert status == 404
@@ -127,7 +127,7 @@ def test_metrics_are_private(front: Front, path: str) -> None:
 
 
 @pytest.mark.parametrize("size", [40_000, 99_999, 103_000, 3_000_000])
-def test_a_body_that_is_too_large_is_refused(front: Front, size: int) -> None:
+def test_too_large_body_is_refused(front: Front, size: int) -> None:
     status, headers, body = front.ask("POST", "/v1/login", b" " * size)
     assert status == 413, (headers, body, front.log.read_text()[-1500:])
 
@@ -140,7 +140,7 @@ def test_another_host_name_does_not_reach_the_api(front: Front) -> None:
 
 
 @pytest.mark.parametrize("front", ["nginx"], indirect=True)  # Caddy does so by itself, at port 80
-def test_plain_http_leads_to_https(front: Front) -> None:
+def test_plain_http_redirects_to_https(front: Front) -> None:
     assert front.plain is not None
     with closing(http.client.HTTPConnection("127.0.0.1", front.plain, timeout=20)) as connection:
         connection.request("GET", "/verify?token=x", headers={"Host": "evil.example"})

@@ -33,7 +33,7 @@ def written(folder: Path, rows: Iterable[Mapping[str, object]], name: str = "use
     return str(path)
 
 
-def test_imported_user_keeps_the_password_and_gets_our_hash(service: Service, tmp_path: Path) -> None:
+def test_imported_user_keeps_the_password_and_gets_an_own_hash(service: Service, tmp_path: Path) -> None:
     vectors = [vector for vector in (*STRONG, *WEAK) if vector.password]
     emails = [unique_email("moved") for _ in vectors]
     rows = [
@@ -147,7 +147,7 @@ def test_interrupted_and_repeated_import_adds_each_user_once(
     assert (told["count"], told["users"]) == (MANY, MANY)
 
 
-def test_an_import_that_has_to_stop_says_how_to_go_on(isolated_service: Service, tmp_path: Path) -> None:
+def test_interrupted_import_says_how_to_continue(isolated_service: Service, tmp_path: Path) -> None:
     isolated_service.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
     done = isolated_service.cli("users", "import", written(tmp_path, [{"email": "a@example.org"}]))
     assert (done.returncode, done.stdout) == (1, "0 imported, 0 imported before, 0 listed\n")

@@ -53,7 +53,7 @@ def environ(folder: Path) -> dict[str, str]:
     return {**os.environ, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(folder), "PIP_CONFIG_FILE": os.devnull}
 
 
-def test_a_failed_installation_says_why(environment: Path) -> None:
+def test_failed_installation_shows_the_error(environment: Path) -> None:
     done = subprocess.run(
         command(environment, "bad.lock"), env=environ(environment), capture_output=True, text=True, check=False
     )

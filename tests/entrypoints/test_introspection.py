@@ -86,7 +86,7 @@ def test_verification_after_the_token_was_issued_is_shown(service: Service, prog
     assert program.about(token) == {**before, "verified": True}
 
 
-def test_any_other_token_is_only_inactive(service: Service, program: Program) -> None:
+def test_introspection_of_any_other_token_is_inactive(service: Service, program: Program) -> None:
     client = service.member()
     token, refresh = client.pair["access_token"], client.pair["refresh_token"]
     client.post("/v1/password/forgot", json={"email": client.email})
@@ -102,7 +102,7 @@ def test_any_other_token_is_only_inactive(service: Service, program: Program) ->
         assert program.about(pasted) != {"active": False}
 
 
-def test_after_logout_every_process_says_no_at_the_very_next_question(service: Service, program: Program) -> None:
+def test_introspection_is_inactive_in_every_process_after_logout(service: Service, program: Program) -> None:
     for _ in range(3):
         client = service.member()
         token = client.pair["access_token"]
@@ -117,7 +117,7 @@ def test_after_logout_every_process_says_no_at_the_very_next_question(service: S
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 @pytest.mark.parametrize("hint", [{}, {"token_type_hint": "access_token"}, {"token_type_hint": "refresh_token"}])
-def test_either_token_ends_its_session_in_every_process(
+def test_revoking_either_token_ends_its_session_in_every_process(
     service: Service, program: Program, kind: str, hint: dict[str, str]
 ) -> None:
     email = service.user("member")
@@ -137,7 +137,7 @@ def test_either_token_ends_its_session_in_every_process(
     assert last["detail"].startswith("by client ")
 
 
-def test_invalid_token_is_answered_like_a_valid_one(service: Service, program: Program) -> None:
+def test_revoking_an_invalid_token_is_a_success_without_effect(service: Service, program: Program) -> None:
     client = service.member()
     client.post("/v1/password/forgot", json={"email": client.email})
     link = service.token(client.email)
@@ -181,7 +181,7 @@ def strangers(client_id: str, secret: str) -> Iterator[list[str]]:
     yield [right, "Bearer x"]
 
 
-def test_only_a_client_gets_an_answer(service: Service, program: Program) -> None:
+def test_introspection_and_revocation_require_a_client(service: Service, program: Program) -> None:
     [auth] = [service.program()]
     request = next(auth.auth_flow(httpx.Request("GET", service.url)))
     pair = base64.b64decode(request.headers["authorization"][6:]).decode()
@@ -203,7 +203,7 @@ def test_only_a_client_gets_an_answer(service: Service, program: Program) -> Non
             assert (answer.status_code, answer.json()) == (200, {"active": False})
 
 
-def test_a_person_is_no_program(service: Service) -> None:
+def test_user_credentials_are_not_client_credentials(service: Service) -> None:
     admin = service.admin()
     for path in ASKED:
         assert code(admin.post(path, data={"token": admin.pair["access_token"]})) == "invalid_credentials"
@@ -214,7 +214,7 @@ def test_a_person_is_no_program(service: Service) -> None:
     assert admin.get("/v1/me").status_code == 200
 
 
-def test_a_program_is_no_person(service: Service, program: Program) -> None:
+def test_client_credentials_are_not_user_credentials(service: Service, program: Program) -> None:
     assert code(program.get("/v1/me")) == "token_missing"
     assert code(program.get("/v1/forward-auth")) == "token_missing"
 
@@ -312,7 +312,7 @@ def test_credentials_are_not_taken_from_the_query(service: Service, program: Pro
 # -- the operator --------------------------------------------------------------------------------------
 
 
-def test_an_operator_makes_lists_and_removes_programs(service: Service) -> None:
+def test_operator_adds_lists_and_removes_clients(service: Service) -> None:
     made = service.cli("clients", "add", "--name", "billing")
     assert made.returncode == 0, made.stderr
     said = dict(line.split("\t") for line in made.stdout.splitlines())
@@ -345,7 +345,7 @@ def test_an_operator_makes_lists_and_removes_programs(service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_unavailable_stores_give_no_answer(service: Service) -> None:
+async def test_introspection_and_revocation_are_unavailable_without_the_database(service: Service) -> None:
     nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
     token = service.member().pair["access_token"]
     async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:

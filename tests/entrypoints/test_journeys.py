@@ -54,7 +54,7 @@ def test_user_registers_verifies_logs_in_logs_out_and_recovers(service: Service)
     assert "password" in service.mail(email, 3)["subject"].lower()
 
 
-def test_known_address_gets_the_same_answer_and_its_owner_a_notice(service: Service) -> None:
+def test_known_address_gets_the_same_response_and_its_owner_a_notice(service: Service) -> None:
     member = service.member()
     known = member.post("/v1/register", json={"email": member.email, "password": "an intruder's own password"})
     unknown = member.post("/v1/register", json={"email": unique_email(), "password": "an intruder's own password"})
@@ -171,7 +171,7 @@ def test_reused_refresh_token_ends_the_session_with_a_notice(service: Service) -
     service.mail(client.email)
 
 
-def test_role_changes_are_in_force_at_once(service: Service) -> None:
+def test_role_changes_take_effect_at_once(service: Service) -> None:
     admin, member = service.admin(), service.member()
     member_id = member.get("/v1/me").json()["id"]
     assert code(member.get(f"/v1/users/{member_id}")) == "role_required"
@@ -189,7 +189,7 @@ def test_role_changes_are_in_force_at_once(service: Service) -> None:
     assert code(member.get(f"/v1/users/{member_id}")) == "role_required"
 
 
-def test_ban_is_in_force_at_once_and_its_end_revives_nothing(service: Service) -> None:
+def test_disabling_ends_sessions_at_once_and_enabling_restores_none(service: Service) -> None:
     admin, member = service.admin(), service.member()
     member_id = member.get("/v1/me").json()["id"]
     assert admin.patch(f"/v1/users/{member_id}", json={"disabled": True}).json()["disabled"] is True
@@ -218,7 +218,7 @@ def test_deleted_user_leaves_no_valid_token_or_link(service: Service) -> None:
     assert code(admin.delete(f"/v1/users/{member_id}")) == "not_found"
 
 
-def test_users_are_listed_a_page_at_a_time(service: Service) -> None:
+def test_users_are_listed_in_pages(service: Service) -> None:
     admin = service.admin()
     prefix = unique_email("page").split("@")[0]
     for number in range(5):

@@ -88,7 +88,7 @@ def test_a_key_no_longer_signs_once_there_are_two_newer_ones(
     assert {KID[kid]: (NOW - at).total_seconds() for kid, at in superseded(keys).items()} == followed
 
 
-def test_key_list_says_what_each_key_does(folder: Folder) -> None:
+def test_key_list_shows_what_each_key_does(folder: Folder) -> None:
     folder.put("a", DEAD + 500)
     folder.put("b", DEAD)
     folder.put("c", 100)
@@ -109,7 +109,7 @@ def test_key_list_says_what_each_key_does(folder: Folder) -> None:
     ]
 
 
-def test_a_key_that_only_verifies_is_not_ours_to_judge(folder: Folder) -> None:
+def test_rotation_keeps_public_keys_that_only_verify(folder: Folder) -> None:
     folder.put("a", 10 * DEAD, public=True)
     folder.put("b", 5 * DEAD)
     folder.put("c", DEAD, public=True)
@@ -118,7 +118,7 @@ def test_a_key_that_only_verifies_is_not_ours_to_judge(folder: Folder) -> None:
     assert folder.left() == "a b c d new"
 
 
-def test_oldest_key_signs_if_none_is_known_everywhere(folder: Folder) -> None:
+def test_oldest_key_signs_before_the_activation_delay_has_passed(folder: Folder) -> None:
     folder.put("a", 20)
     folder.put("b", 10)
     assert folder.listed() == [("b", f"verifies, signs from {at(50)}"), ("a", "signs")]
@@ -147,7 +147,7 @@ def test_key_with_valid_tokens_is_kept(folder: Folder) -> None:
     assert folder.left() == "a b c d new"
 
 
-def test_old_key_file_added_now_supersedes_no_key_yet(folder: Folder) -> None:
+def test_recently_copied_old_key_files_supersede_no_key_yet(folder: Folder) -> None:
     """Its time of writing is old, that of its coming is not."""
     now = datetime.now(UTC)
     folder.put("a", AT - now.timestamp() + 3 * DEAD)
@@ -157,7 +157,7 @@ def test_old_key_file_added_now_supersedes_no_key_yet(folder: Folder) -> None:
     assert folder.left() == "a b c new"
 
 
-def test_clock_ahead_of_the_files_removes_nothing(folder: Folder) -> None:
+def test_rotation_with_a_fast_clock_removes_nothing(folder: Folder) -> None:
     now = datetime.now(UTC)
     folder.put("a", AT - now.timestamp())
     folder.put("b", AT - now.timestamp() - 1)
@@ -219,7 +219,7 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
-def test_a_first_key_a_second_and_no_database(tmp_path: Path, cli: Cli) -> None:
+def test_key_commands_need_no_database(tmp_path: Path, cli: Cli) -> None:
     keys = tmp_path / "keys"
     keys.mkdir(mode=0o700)
     assert cli(keys, "list").out == "There are no keys.\n"
@@ -241,7 +241,7 @@ def test_a_first_key_a_second_and_no_database(tmp_path: Path, cli: Cli) -> None:
     assert cli(keys, "list", LATCHKEY_KEY_DELAY="600").out == second.out
 
 
-def test_where_there_is_no_folder_to_rotate_in(tmp_path: Path, cli: Cli) -> None:
+def test_key_commands_report_a_missing_or_wrong_folder(tmp_path: Path, cli: Cli) -> None:
     file = put(tmp_path, "key.pem", private_pem(PRIVATE["a"]))
     listed = cli(file, "list")
     assert (listed.status, listed.out.splitlines()[1].split()[0]) == (0, SigningKey.of(PRIVATE["a"]).kid)
@@ -266,7 +266,7 @@ def rows(ended: Ended) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("alg", Algorithm)
-def test_rotation_keeps_the_algorithm_and_changes_it_on_demand(tmp_path: Path, cli: Cli, alg: Algorithm) -> None:
+def test_rotation_keeps_the_algorithm_unless_an_option_changes_it(tmp_path: Path, cli: Cli, alg: Algorithm) -> None:
     """From whatever a key was made with."""
     put(tmp_path, "key.pem", new_pem(alg)[1])
     kept = cli(tmp_path, "rotate")
@@ -319,7 +319,7 @@ def test_key_commands_read_the_production_settings(tmp_path: Path, cli: Cli, env
     assert rows(rotated)[1][::3] == [old.kid, "signs"]
 
 
-def test_keys_by_file_are_those_of_production(tmp_path: Path, cli: Cli) -> None:
+def test_key_commands_read_the_folder_from_a_file(tmp_path: Path, cli: Cli) -> None:
     (tmp_path / "where").write_text(f"{tmp_path}\n")
     (tmp_path / "a.pem").write_bytes(new_pem(Algorithm.ES256)[1])
     by_file = {"LATCHKEY_ENV": "", "LATCHKEY_SIGNING_KEYS_FILE": str(tmp_path / "where")}

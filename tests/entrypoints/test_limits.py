@@ -75,7 +75,7 @@ def wait_of(answer: httpx.Response) -> int:
 
 
 @pytest.mark.anyio
-async def test_of_forty_guesses_at_two_processes_ten_are_checked(limited: Service) -> None:
+async def test_two_processes_share_the_limit_of_wrong_passwords(limited: Service) -> None:
     email, ip = limited.user("victim"), network()
     async with strangers(limited, ip) as client:
         body = {"login": email, "password": WRONG}
@@ -120,7 +120,7 @@ def test_owner_logs_in_from_another_network_during_guessing(limited: Service) ->
     caller(limited, network()).log_in(email)
 
 
-def test_changing_the_password_is_no_easier_place_to_guess(limited: Service) -> None:
+def test_password_change_shares_the_limit_of_login(limited: Service) -> None:
     email, ip = limited.user("guessed"), network()
     thief = caller(limited, ip).log_in(email)
     change = {"current_password": WRONG, "new_password": NEW}
@@ -164,7 +164,7 @@ def test_forged_addresses_from_one_peer_are_one_network(limited: Service) -> Non
     assert codes == {"invalid_credentials": 10, "rate_limited": 990 + len(JUNK)}
 
 
-def test_invalid_address_from_a_proxy_bypasses_no_limit(limited: Service) -> None:
+def test_invalid_forwarded_address_bypasses_no_limit(limited: Service) -> None:
     """It counts as the proxy itself, whoever it is."""
     email, client = limited.user("mumbled"), limited.client()
     codes = Counter(code(mumble(client, email, junk)) for junk in JUNK)
@@ -180,7 +180,7 @@ def test_invalid_address_from_a_proxy_bypasses_no_limit(limited: Service) -> Non
         lambda n: f"10.%d.%d.9,::ffff:198.19.{n}.1",
     ],
 )
-def test_site_is_one_network_however_the_address_is_written(limited: Service, form: Callable[[int], str]) -> None:
+def test_network_is_the_same_for_every_form_of_its_addresses(limited: Service, form: Callable[[int], str]) -> None:
     email, customer, codes = limited.user("customer"), form(next(_numbers)), Counter[str]()
     client = limited.client()
     for number in range(12):
@@ -193,7 +193,7 @@ def test_site_is_one_network_however_the_address_is_written(limited: Service, fo
 
 
 @pytest.mark.parametrize("path", ["/v1/password/forgot", "/v1/verify/resend"])
-def test_mails_to_a_mailbox_are_limited_known_or_not(limited: Service, path: str) -> None:
+def test_mails_to_an_address_are_limited_whether_it_is_known_or_not(limited: Service, path: str) -> None:
     ip = network()
     for email in (limited.user("reader"), unique_email("nobody")):
         answers = [caller(limited, ip).post(path, json={"email": email}) for _ in range(5)]
@@ -202,7 +202,7 @@ def test_mails_to_a_mailbox_are_limited_known_or_not(limited: Service, path: str
         assert caller(limited, network()).post(path, json={"email": email}).status_code == 202
 
 
-def test_the_page_shares_its_count_and_says_how_long_to_wait(limited: Service) -> None:
+def test_reset_page_shares_the_limit_of_the_api(limited: Service) -> None:
     ip, email = network(), unique_email("page")
     page = caller(limited, ip)
     assert page.post("/reset", data={"email": email}).status_code == 200
@@ -216,7 +216,7 @@ def test_the_page_shares_its_count_and_says_how_long_to_wait(limited: Service) -
 
 
 @pytest.mark.parametrize("path", ["/verify", "/reset", "/email"])
-def test_bad_links_share_a_limit_over_page_and_api(limited: Service, path: str) -> None:
+def test_pages_and_api_share_the_limit_of_bad_links(limited: Service, path: str) -> None:
     client = caller(limited, network())
     call = {"/verify": "/v1/verify", "/reset": "/v1/password/reset", "/email": "/v1/email/confirm"}[path]
     body = {"token": "nonsense"}
@@ -231,7 +231,7 @@ def test_bad_links_share_a_limit_over_page_and_api(limited: Service, path: str) 
     assert code(caller(limited, network()).post(call, json=body | passwords)) == "link_invalid"
 
 
-def test_registrations_of_an_address_are_limited_known_or_not(limited: Service) -> None:
+def test_registrations_are_limited_whether_the_address_is_known_or_not(limited: Service) -> None:
     ip = network()
     for email in (limited.user("here"), unique_email("new")):
         body = {"email": email, "password": PASSWORD}
@@ -261,7 +261,7 @@ def test_openapi_documents_rate_limits(limited: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_redis_holds_no_names(limited: Service) -> None:
+async def test_rate_limits_store_no_personal_data_in_redis(limited: Service) -> None:
     ip, email = network(), limited.user("nameless", username=f"nameless{next(_numbers)}")
     fill(caller(limited, ip), email)
     caller(limited, ip).post("/v1/password/forgot", json={"email": email})
@@ -275,7 +275,7 @@ async def test_redis_holds_no_names(limited: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_redis_crash_costs_no_response_and_one_extra_budget(tmp_path: Path, databases: DatabaseFactory) -> None:
+async def test_redis_crash_allows_at_most_one_extra_budget(tmp_path: Path, databases: DatabaseFactory) -> None:
     with engines.valkey(tmp_path / "valkey") as valkey:
         redis = Redis.from_url(valkey.url)
         await redis.config_set("appendfsync", "always")

@@ -15,7 +15,7 @@ OF_THEM = "SELECT action FROM events JOIN users ON users.id = events.user_id WHE
 SESSIONS = "SELECT count(*) FROM sessions JOIN users ON users.id = sessions.user_id WHERE email = $1"
 
 
-async def test_a_login_that_waited_too_long_has_opened_no_session(service: Service) -> None:
+async def test_timed_out_login_opens_no_session(service: Service) -> None:
     email = service.user("member")
     database = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
     try:

@@ -53,7 +53,7 @@ def test_mail_is_stored_unchanged(catcher: Catcher) -> None:
     assert {path.suffix for path in catcher.folder.iterdir()} == {".eml"}
 
 
-def test_the_files_sort_by_arrival(catcher: Catcher) -> None:
+def test_file_names_sort_by_arrival(catcher: Catcher) -> None:
     for number in range(20):
         catcher.deliver(["one@example.org"], f"Subject: {number}\r\n\r\n\r\n".encode())
     subjects = [mail.split(b"Subject: ")[1].split(b"\r\n")[0] for mail in catcher.mails()]

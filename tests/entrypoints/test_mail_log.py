@@ -36,14 +36,14 @@ def test_outage_is_two_log_lines_for_any_number_of_mails() -> None:
     assert (lines[0]["id"], lines[0]["kind"], lines[0]["note"]) == (str(MAIL.id), "reset", "SMTP connecting: 421")
 
 
-def test_a_mail_that_is_no_longer_needed_is_no_warning() -> None:
+def test_dropped_mail_is_logged_as_info() -> None:
     with capture_logs() as lines:
         MailLog()(replace(MAIL, recipient="nobody@example.org"), DeliveryOutcome.DROPPED, "no recipient")
     [line] = lines
     assert (line["event"], line["log_level"], line["note"]) == ("mail_dropped", "info", "no recipient")
 
 
-def test_a_server_that_turns_us_away_is_an_error_even_among_delays() -> None:
+def test_refusing_mail_server_is_logged_as_an_error_among_delays() -> None:
     tell = MailLog()
     with capture_logs() as lines:
         for _ in range(2):

@@ -35,7 +35,7 @@ def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
     browser.see(f"mail-{kind}")
 
 
-def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(browser: Browser, tmp_path: Path) -> None:
+def test_mail_with_a_long_product_name_fits_the_screen(browser: Browser, tmp_path: Path) -> None:
     mail = OutboxMail.queued(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "long.html"
     composer = JinjaComposer("https://accounts.example.org", "x" * 100, product_url="https://app.example.org")
@@ -44,7 +44,7 @@ def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(brows
     browser.see("mail-long-name")
 
 
-def test_hint_in_a_mail_is_less_bright_than_its_text_in_the_dark(browser: Browser, tmp_path: Path) -> None:
+def test_hint_in_a_mail_is_dimmer_than_its_text_in_dark_mode(browser: Browser, tmp_path: Path) -> None:
     mail = OutboxMail.queued(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "dark.html"
     page.write_text(JinjaComposer("https://accounts.example.org").compose(mail, TOKEN).html)

@@ -37,7 +37,7 @@ def test_username_is_set_changed_and_removed(service: Service) -> None:
     assert code(member.post("/v1/login", json={"login": second, "password": PASSWORD})) == "invalid_credentials"
 
 
-def test_a_username_that_cannot_be_had_is_refused_with_its_field(service: Service) -> None:
+def test_taken_or_invalid_username_is_refused_with_its_field(service: Service) -> None:
     taken = name()
     service.user("holder", username=taken)
     member, unproven = service.member(), service.client()
@@ -104,7 +104,7 @@ def test_deleted_account_leaves_no_valid_token_or_link(service: Service) -> None
     assert code(delete(here)) == "token_revoked"
 
 
-def test_next_owner_of_the_address_finds_nothing(service: Service) -> None:
+def test_next_user_of_an_address_sees_no_old_data(service: Service) -> None:
     taken, email = name(), unique_email("again")
     old = service.client().log_in(service.user(email, username=taken))
     assert delete(old).status_code == 204
@@ -121,7 +121,7 @@ def test_next_owner_of_the_address_finds_nothing(service: Service) -> None:
     assert code(old.get("/v1/me")) == "token_revoked"
 
 
-def test_a_deletion_with_the_password_is_undone_from_the_mailbox(service: Service) -> None:
+def test_deletion_by_password_can_be_undone_from_the_mailbox(service: Service) -> None:
     thief = service.member()
     email, owner = thief.email, service.client()
     user = thief.get("/v1/me").json()
@@ -136,7 +136,7 @@ def test_a_deletion_with_the_password_is_undone_from_the_mailbox(service: Servic
     assert code(thief.get("/v1/me")) == "token_revoked"
 
 
-def test_moved_and_deleted_account_is_restored_from_the_old_mailbox(service: Service) -> None:
+def test_deletion_after_an_email_change_can_be_undone_from_the_old_mailbox(service: Service) -> None:
     thief = service.member()
     email, loot, owner = thief.email, unique_email("thief"), service.client()
     user = thief.get("/v1/me").json()
@@ -162,7 +162,7 @@ def test_wrong_or_missing_password_deletes_nothing(service: Service) -> None:
     assert member.get("/v1/me").status_code == 200
 
 
-def test_last_admin_cannot_leave_and_one_of_several_can(isolated_service: Service) -> None:
+def test_last_admin_cannot_be_deleted_but_one_of_several_can(isolated_service: Service) -> None:
     isolated_service.start_api()
     first = isolated_service.admin()
     assert code(delete(first)) == "last_admin"
@@ -173,7 +173,7 @@ def test_last_admin_cannot_leave_and_one_of_several_can(isolated_service: Servic
 
 
 @pytest.mark.anyio
-async def test_deletion_leaves_nothing_that_races_it(service: Service) -> None:
+async def test_concurrent_requests_leave_nothing_valid_after_deletion(service: Service) -> None:
     """Logins, renewals and a reset by link on the way: each fails, or is over when the end has been answered."""
     for _ in range(6):
         member = service.member()
@@ -274,7 +274,7 @@ def test_disconnected_client_of_an_export_breaks_nothing(service: Service, stori
     assert storied.get("/health/ready").json() == {"status": "ok"}
 
 
-def test_an_outage_is_answered_or_breaks_the_document_off(databases: DatabaseFactory, tmp_path: Path) -> None:
+def test_outage_is_reported_or_truncates_the_export(databases: DatabaseFactory, tmp_path: Path) -> None:
     """A document that is cut short never looks whole."""
     with engines.postgres(tmp_path / "postgres", durable=False) as postgres:
         migrate(postgres.url)

@@ -39,7 +39,7 @@ def test_metadata_lists_existing_endpoints(service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_metadata_lies_under_a_public_url_with_a_path(service: Service) -> None:
+async def test_metadata_is_served_for_a_public_url_with_a_path(service: Service) -> None:
     """Behind a proxy that strips the path, and where RFC 8414 (section 3.1) inserts the well-known part before it."""
     url = "https://example.org/team/accounts"
     async with inside(service, LATCHKEY_PUBLIC_URL=url) as client:
@@ -63,7 +63,7 @@ async def test_metadata_lists_the_algorithms_of_the_keys(service: Service, tmp_p
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("origins", ["", "https://app.example.org"])
-async def test_public_documents_are_for_any_origin(service: Service, origins: str) -> None:
+async def test_public_documents_allow_any_origin(service: Service, origins: str) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=origins) as client:
         for path in (METADATA, "/.well-known/jwks.json", "/openapi.json"):
             for headers in ({}, {"Origin": "https://elsewhere.example"}, {"Origin": "null"}):
@@ -74,7 +74,7 @@ async def test_public_documents_are_for_any_origin(service: Service, origins: st
 
 
 @pytest.mark.anyio
-async def test_introspection_tells_the_audience_of_a_token(service: Service) -> None:
+async def test_introspection_shows_the_audience_of_a_token(service: Service) -> None:
     auth, email = service.program(), service.user("member")
     async with inside(service, LATCHKEY_AUDIENCE="notes, https://api.example.org") as client:
         pair = (await client.post("/v1/login", json={"login": email, "password": PASSWORD})).json()

@@ -115,7 +115,7 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
     }
 
 
-def test_mails_wait_until_a_worker_comes(isolated_service: Service) -> None:
+def test_outbox_metrics_show_pending_mails_until_a_worker_starts(isolated_service: Service) -> None:
     isolated_service.start_api()
     names = ("latchkey_outbox_pending", "latchkey_outbox_parked", "latchkey_outbox_lag_seconds")
     oldest = "latchkey_outbox_oldest_age_seconds"
@@ -194,7 +194,7 @@ def siblings(parent: int, folder: Path) -> set[int] | None:
     return found if len(found) == 2 else None
 
 
-def test_one_scrape_covers_all_processes_including_dead_ones(isolated_service: Service) -> None:
+def test_one_scrape_covers_all_processes_including_ended_ones(isolated_service: Service) -> None:
     isolated_service.environ |= {"LATCHKEY_PROCESSES": "2", "TMPDIR": str(isolated_service.folder)}
     api = isolated_service.start_api()
     [folder] = isolated_service.folder.glob("latchkey-*")
@@ -312,7 +312,7 @@ def test_healthy_dependency_is_up(service: Service) -> None:
     assert (found["latchkey_dependency_up", "database"], found["latchkey_dependency_up", "redis"]) == (1, 1)
 
 
-def test_without_redis_the_page_says_so(isolated_service: Service) -> None:
+def test_missing_redis_is_shown_as_down(isolated_service: Service) -> None:
     isolated_service.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     isolated_service.start_api()
     found = scrape(isolated_service)
@@ -421,7 +421,7 @@ def test_metrics_files_are_allocated_at_the_start_and_do_not_grow(tmp_path: Path
         assert status.st_blocks * 512 >= FILE_SIZE, f"{name} is sparse: a full disk would kill the process"
 
 
-def test_a_process_counts_alone_if_the_disk_is_full(tmp_path: Path) -> None:
+def test_a_process_counts_in_its_own_memory_if_the_disk_is_full(tmp_path: Path) -> None:
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
     done = count_everything(tmp_path, f"{full}\n")
     assert done.returncode == 0, done.stderr

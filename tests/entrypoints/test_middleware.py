@@ -21,7 +21,7 @@ from tests.support.sweeping import fetch, raw, statuses
 # -- what every answer carries -------------------------------------------------------------------------
 
 
-def test_every_answer_of_the_service_carries_all_security_headers(service: Service) -> None:
+def test_every_response_carries_all_security_headers(service: Service) -> None:
     client, name = service.member(), unique_email("taken").split("@")[0][:32]
     service.user(unique_email("taken"), username=name)
     register = {"email": unique_email(), "password": PASSWORD}
@@ -116,7 +116,7 @@ async def test_internal_error_is_logged_once_and_not_revealed(service: Service, 
 
 
 @pytest.mark.anyio
-async def test_an_outage_is_answered_with_all_headers_and_a_time_to_come_back(service: Service) -> None:
+async def test_outage_response_carries_all_headers_and_no_internals(service: Service) -> None:
     nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
     async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:
         login = {"login": "somebody@example.org", "password": PASSWORD}
@@ -137,7 +137,7 @@ EVIL = [
 
 
 @pytest.mark.anyio
-async def test_only_the_origins_that_are_set_may_read_answers(service: Service) -> None:
+async def test_only_configured_origins_may_read_responses(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=f"{GOOD}, https://other.example:8443") as client:
         for origin in (GOOD, "https://other.example:8443"):
             for path, status in (("/health/live", 200), ("/v1/me", 401), ("/v1/nothing", 404)):
@@ -154,7 +154,7 @@ async def test_only_the_origins_that_are_set_may_read_answers(service: Service) 
 
 
 @pytest.mark.anyio
-async def test_a_preflight_allows_all_methods_and_headers_of_a_path(service: Service) -> None:
+async def test_preflight_allows_all_methods_and_headers_of_a_path(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
         for path, methods in (
             ("/v1/login", "OPTIONS, POST"),
@@ -179,7 +179,7 @@ async def test_a_preflight_allows_all_methods_and_headers_of_a_path(service: Ser
 
 
 @pytest.mark.anyio
-async def test_a_preflight_repeats_only_names_of_headers(service: Service) -> None:
+async def test_preflight_repeats_only_valid_header_names(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
         asked = 'x-one, x two, x:three, "x", x-four\t,*, x-\xe9,,'
         headers = [
@@ -192,7 +192,7 @@ async def test_a_preflight_repeats_only_names_of_headers(service: Service) -> No
 
 
 @pytest.mark.anyio
-async def test_options_from_another_origin_are_refused_with_a_document(service: Service) -> None:
+async def test_options_from_another_origin_get_a_problem_document(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
         for origin in EVIL:
             for headers in ({"Origin": origin}, {"Origin": origin, "Access-Control-Request-Method": "GET"}):
@@ -232,7 +232,7 @@ async def test_preflight_for_public_documents_allows_any_origin(service: Service
 
 
 @pytest.mark.anyio
-async def test_page_of_an_allowed_origin_reads_every_refusal(service: Service) -> None:
+async def test_allowed_origin_can_read_every_refusal(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD, LATCHKEY_ALLOWED_HOSTS="127.0.0.1") as client:
         for status, answer in {
             400: await client.get("/v1/me?x=1", headers={"Origin": GOOD, "Host": "evil.example"}),
@@ -253,7 +253,7 @@ async def test_page_of_an_allowed_origin_reads_every_refusal(service: Service) -
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("origins", ["", GOOD])
-async def test_proxied_options_request_is_never_allowed(service: Service, origins: str) -> None:
+async def test_forward_auth_refuses_options_requests(service: Service, origins: str) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=origins) as client:
         for headers in ({}, {"Origin": GOOD}, {"Origin": GOOD, "Access-Control-Request-Method": "GET"}):
             for path in ("/v1/forward-auth", "/v1/forward-auth?role=admin"):
@@ -264,7 +264,7 @@ async def test_proxied_options_request_is_never_allowed(service: Service, origin
         assert (await client.options("/v1/me")).status_code == 204
 
 
-def test_no_origin_is_allowed_where_none_is_set(service: Service) -> None:
+def test_no_origin_is_allowed_by_default(service: Service) -> None:
     for method in ("GET", "OPTIONS"):
         headers = {"Origin": service.url, "Access-Control-Request-Method": "GET"}
         answer = service.client().request(method, "/health/live", headers=headers)
@@ -331,7 +331,7 @@ PAGES = ("/dev/mail", "/dev/mail/x.eml", "/docs", "/verify?token=x", "/reset", "
 
 
 @pytest.mark.anyio
-async def test_pages_answer_only_own_hosts_in_development(service: Service) -> None:
+async def test_pages_accept_only_own_host_names_in_development(service: Service) -> None:
     url, listening = "http://laptop.example:8000", "192.0.2.9"
     own = ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "laptop.example:8000", "192.0.2.9:8000")
     async with inside(service, LATCHKEY_PUBLIC_URL=url, LATCHKEY_HOST=listening) as client:
@@ -351,7 +351,7 @@ async def test_pages_answer_only_own_hosts_in_development(service: Service) -> N
             assert (await client.get("/v1/me", headers={"Host": host})).status_code == status, host
 
 
-def test_request_must_have_one_host(service: Service) -> None:
+def test_request_must_have_one_valid_host(service: Service) -> None:
     for hosts, expected in (
         (b"Host: x\r\n", 200),
         (b"Host: x\r\nHost: x\r\n", 400),
@@ -363,7 +363,7 @@ def test_request_must_have_one_host(service: Service) -> None:
     assert statuses(raw(service, b"GET /health/live HTTP/1.0\r\n\r\n")) == [200]
 
 
-def test_no_header_gets_into_a_mail(service: Service) -> None:
+def test_no_request_header_changes_a_mail(service: Service) -> None:
     client = service.member()
     for number, (name, value) in enumerate(
         [
@@ -452,7 +452,7 @@ JUNK = "junk, " * 1500
     ],
     ids=lambda it: str(it)[:50] or "nothing",
 )
-async def test_the_caller_is_the_nearest_address_that_is_not_a_proxy_of_ours(
+async def test_the_caller_is_the_nearest_address_that_is_no_trusted_proxy(
     service: Service, member: str, peer: str, said: list[str], caller: str
 ) -> None:
     async with inside(service, peer=peer, LATCHKEY_TRUSTED_PROXIES=PROXIES) as client:
@@ -468,7 +468,7 @@ async def test_the_caller_is_the_nearest_address_that_is_not_a_proxy_of_ours(
 
 
 @pytest.mark.anyio
-async def test_a_forwarded_address_that_cannot_be_read_is_logged_once(service: Service) -> None:
+async def test_invalid_forwarded_address_is_logged_once(service: Service) -> None:
     async with inside(service, peer="10.0.0.1", LATCHKEY_TRUSTED_PROXIES=PROXIES) as client:
         with capture_logs() as lines:
             for said in ("", "198.51.100.1", "unknown\x1b[31m" + "x" * 200, "unknown", "_secret"):

@@ -90,7 +90,7 @@ def test_notice_of_a_deletion_hides_the_address_of_an_admin(service: Service) ->
     assert "Device" not in told
 
 
-def test_export_holds_where_the_acts_came_from_that_mails_tell_of(service: Service) -> None:
+def test_export_shows_ip_address_and_device_of_a_mail(service: Service) -> None:
     client = member(service, LINUX)
     client.post("/v1/password/forgot", json={"email": client.email})
     service.mail(client.email)

@@ -7,7 +7,7 @@ from tests.entrypoints.conftest import DatabaseFactory, migrate
 from tests.support.service import PASSWORD, Service, code, eventually, unique_email
 
 
-def test_the_api_tells_of_an_outage_of_the_database(databases: DatabaseFactory, tmp_path: Path) -> None:
+def test_database_outage_is_logged_at_its_beginning_and_end(databases: DatabaseFactory, tmp_path: Path) -> None:
     _, redis_url = databases()
     with engines.postgres(tmp_path / "postgres", durable=False) as postgres:
         migrate(postgres.url)

@@ -62,7 +62,7 @@ def api(latchkey: Path, environ: dict[str, str], tmp_path: Path) -> Iterator[str
     assert process.returncode == 0
 
 
-def test_the_command_tells_its_version_and_migrates_from_any_folder(
+def test_command_shows_its_version_and_migrates_from_any_folder(
     latchkey: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
     for name in ("migrations", "adapters"):  # as another project may have them
@@ -75,7 +75,7 @@ def test_the_command_tells_its_version_and_migrates_from_any_folder(
     assert sorted(it.name for it in tmp_path.iterdir()) == ["adapters", "migrations"]
 
 
-def test_the_api_serves_calls_pages_and_its_own_description(api: str) -> None:
+def test_api_of_the_wheel_serves_calls_pages_and_openapi(api: str) -> None:
     def ready() -> bool:
         try:
             return httpx.get(f"{api}/health/ready").status_code == 200

@@ -165,7 +165,7 @@ def test_refusal_of_a_page_is_a_page(service: Service) -> None:
     assert stored_rows(service) == before
 
 
-def test_invalid_link_leads_to_a_form_for_a_new_one(service: Service) -> None:
+def test_page_of_an_invalid_link_offers_a_new_one(service: Service) -> None:
     """Also where it is only looked at; and a used one shows no form for a password any more."""
     client, email = service.client(), registered(service)
     client.post("/v1/password/forgot", json={"email": email})
@@ -181,7 +181,7 @@ def test_invalid_link_leads_to_a_form_for_a_new_one(service: Service) -> None:
     assert 'action="./verify"' in client.get("/verify?token=x").text
 
 
-def test_expired_link_leads_to_a_form_for_a_new_one(service: Service) -> None:
+def test_page_of_an_expired_link_offers_a_new_one(service: Service) -> None:
     client = service.client()
     links = Container(settings=load(service.environ)).links()
     email = registered(service)
@@ -201,7 +201,7 @@ def test_expired_link_leads_to_a_form_for_a_new_one(service: Service) -> None:
             assert email not in page.text
 
 
-def test_new_link_is_promised_alike_to_every_address(service: Service) -> None:
+def test_request_for_a_new_link_gets_the_same_response_for_every_address(service: Service) -> None:
     client, waiting, verified = service.client(), registered(service), service.user("verified")
     service.mail(waiting)
     for path in ("/verify", "/reset"):
@@ -238,7 +238,7 @@ def test_reset_page_suits_password_managers_and_assistive_technology(service: Se
     assert email not in client.post("/reset", data={"token": token + "x", **wrong}).text
 
 
-def test_page_of_an_email_link_says_what_it_will_do(service: Service) -> None:
+def test_page_of_an_email_link_describes_its_effect(service: Service) -> None:
     client, new = service.member(), unique_email("new")
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     words = {
@@ -259,7 +259,7 @@ def test_page_of_an_email_link_says_what_it_will_do(service: Service) -> None:
     assert client.get("/v1/me").json()["email"] == client.email
 
 
-def test_pages_lead_on_below_the_path_of_the_public_url(isolated_service: Service) -> None:
+def test_links_of_pages_are_below_the_path_of_the_public_url(isolated_service: Service) -> None:
     """A proxy takes the path away; people may ask for the first page with or without a slash at its end."""
     outside = "https://example.org/accounts"
     isolated_service.environ["LATCHKEY_PUBLIC_URL"] = outside
@@ -300,7 +300,7 @@ def test_browser_gets_a_page_for_an_unknown_path(service: Service) -> None:
     assert code(client.get("/v1/nothing", headers={"Accept": "text/html"})) == "not_found"
 
 
-def test_home_page_names_the_service_and_links_on(service: Service) -> None:
+def test_home_page_shows_name_and_links(service: Service) -> None:
     client = service.client()
     page = client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -330,7 +330,7 @@ def test_site_serves_icon_robots_and_well_known_paths(service: Service) -> None:
         assert client.head(path).content == b""
 
 
-def test_pages_and_mails_carry_the_name_of_the_product_and_lead_back_to_it(isolated_service: Service) -> None:
+def test_pages_and_mails_show_the_product_name_and_link_to_it(isolated_service: Service) -> None:
     name, back = 'Ada "&" <b>Söhne</b>', "https://app.example.org/#/home"
     isolated_service.environ |= {"LATCHKEY_NAME": name, "LATCHKEY_PRODUCT_URL": back}
     isolated_service.start_api()
@@ -363,7 +363,7 @@ def test_pages_and_mails_carry_the_name_of_the_product_and_lead_back_to_it(isola
     assert refused.json()["errors"][0]["code"] == "context"
 
 
-def test_page_says_how_many_seconds_to_wait_and_offers_to_try_again(isolated_service: Service) -> None:
+def test_page_shows_the_seconds_to_wait_and_offers_a_retry(isolated_service: Service) -> None:
     isolated_service.environ["LATCHKEY_RATE_LIMITS"] = "on"
     isolated_service.start_api()
     client = isolated_service.client()
@@ -520,7 +520,7 @@ def test_reset_page_works_without_script(service: Service, browser: Browser) -> 
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_form_shows_what_is_wrong_with_an_address(service: Service, browser: Browser) -> None:
+def test_form_shows_the_error_of_an_address(service: Service, browser: Browser) -> None:
     browser.driver.get(f"{service.url}/reset")
     browser.fill(email="ada@localhost")
     browser.press()
@@ -535,7 +535,7 @@ def test_form_shows_what_is_wrong_with_an_address(service: Service, browser: Bro
     assert "422" in line
 
 
-def test_first_page_is_readable(service: Service, browser: Browser) -> None:
+def test_home_page_is_readable(service: Service, browser: Browser) -> None:
     browser.driver.get(service.url)
     assert "API documentation" in browser.text()
     browser.see("home")
@@ -543,7 +543,7 @@ def test_first_page_is_readable(service: Service, browser: Browser) -> None:
     assert browser.driver.current_url == f"{service.url}/dev/mail"
 
 
-def test_browser_requests_a_link_without_having_one(service: Service, browser: Browser) -> None:
+def test_browser_resets_a_forgotten_password(service: Service, browser: Browser) -> None:
     email = service.user("forgetful")
     browser.driver.get(f"{service.url}/reset")
     assert "Forgot your password?" in browser.text()

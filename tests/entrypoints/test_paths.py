@@ -193,7 +193,7 @@ async def test_all_links_are_below_the_public_path(service: Service, admin: Clie
 
 
 @pytest.mark.anyio
-async def test_proxy_that_keeps_the_prefix_is_told_to_remove_it(service: Service) -> None:
+async def test_url_with_the_public_path_is_not_found_with_a_hint(service: Service) -> None:
     async with inside(service, LATCHKEY_PUBLIC_URL=PUBLIC) as client:
         answer = await client.get("/accounts/health/live")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

@@ -31,7 +31,7 @@ def test_plain_route_refuses_unknown_query_parameters(service: Service, path: st
             assert sorted(error["field"] for error in answer.json()["errors"]) == fields, query
 
 
-def test_forward_auth_names_the_roles_that_there_are(service: Service) -> None:
+def test_forward_auth_names_the_valid_roles(service: Service) -> None:
     answer = service.member().get("/v1/forward-auth?role=king")
     [error] = answer.json()["errors"]
     assert (error["field"], error["message"]) == ("role", "must be one of member, moderator, admin")

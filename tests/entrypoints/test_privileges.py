@@ -64,7 +64,7 @@ def not_as_root() -> Iterator[None]:
         os.seteuid(before)
 
 
-def test_other_user_keeps_their_identity(place: Installation) -> None:
+def test_unprivileged_user_keeps_their_identity(place: Installation) -> None:
     place.parent.chmod(0o700)
     before = place.modes()
     with not_as_root():
@@ -81,7 +81,7 @@ def test_mapped_root_needs_no_permissions(place: Installation) -> None:
 
 
 @mapped
-def test_data_that_only_root_can_read_is_not_left_to_nobody(place: Installation) -> None:
+def test_user_nobody_runs_postgres_if_a_file_is_closed_to_mapped_root(place: Installation) -> None:
     os.chown(place.file, 12345, 12345)
     place.file.chmod(0o600)
     assert place.identity("mapped", "nobody") == "nobody"
@@ -96,7 +96,7 @@ def test_open_folders_need_no_change(place: Installation) -> None:
 
 @as_root
 @pytest.mark.parametrize("mode", [0o700, 0o750])
-def test_a_closed_parent_is_opened_to_pass_through_and_no_more(place: Installation, mode: int) -> None:
+def test_closed_parent_gets_only_the_search_permission(place: Installation, mode: int) -> None:
     before = place.modes()
     place.parent.chmod(mode)
     assert place.identity("nobody") == "nobody"
@@ -108,7 +108,7 @@ def test_a_closed_parent_is_opened_to_pass_through_and_no_more(place: Installati
 
 
 @as_root
-def test_unreadable_programs_are_made_readable_in_one_line(place: Installation) -> None:
+def test_unreadable_programs_are_made_readable_and_reported_in_one_line(place: Installation) -> None:
     before = place.modes()
     for path in (place.programs, place.programs / "share", place.file):
         path.chmod(path.stat().st_mode & 0o700)

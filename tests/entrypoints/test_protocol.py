@@ -129,7 +129,7 @@ def test_refusals_of_the_server_are_logged_and_counted(api: Service) -> None:
     assert 'latchkey_http_requests_total{method="GET",route="-",status="431"}' in metrics
 
 
-def test_a_head_with_too_many_lines_is_refused_once(api: Service) -> None:
+def test_head_with_too_many_lines_is_refused_once(api: Service) -> None:
     log = api.folder.joinpath("api.log")
     before = len(log.read_text())
     with connect(api) as connection:
@@ -151,7 +151,7 @@ def test_invalid_http_gets_a_problem_document(api: Service) -> None:
         assert json.loads(body)["code"] == "malformed"
 
 
-def test_a_head_within_the_limits_is_served(api: Service) -> None:
+def test_head_within_the_limits_is_accepted(api: Service) -> None:
     for headers in (b"X-A: " + b"x" * 15_000 + b"\r\n", b"X-A: b\r\n" * 98):
         with connect(api) as connection:
             connection.sendall(HEAD + headers + b"Connection: close\r\n\r\n")
@@ -169,7 +169,7 @@ def test_a_request_in_single_bytes_is_served(api: Service) -> None:
         assert statuses(received(connection)) == [401]
 
 
-def test_trailers_are_not_taken_for_headers(api: Service) -> None:
+def test_trailers_are_not_treated_as_headers(api: Service) -> None:
     with connect(api) as connection:
         request = CHUNKED.replace(b"Content-Type: application/json\r\n", b"Connection: close\r\n")
         body = b"%x\r\n%s\r\n0\r\nContent-Type: application/json\r\n\r\n" % (len(LOGIN), LOGIN)
@@ -178,7 +178,7 @@ def test_trailers_are_not_taken_for_headers(api: Service) -> None:
 
 
 @pytest.mark.parametrize("name", [b"Upgrade", b"upgrade"])
-def test_an_offer_of_http2_is_ignored(api: Service, name: bytes) -> None:
+def test_upgrade_to_http2_is_ignored(api: Service, name: bytes) -> None:
     """Java's HttpClient makes it with its first request, whatever that is."""
     offer = b"Connection: Upgrade, HTTP2-Settings\r\n%s: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n" % name
     with connect(api) as connection:
@@ -187,7 +187,7 @@ def test_an_offer_of_http2_is_ignored(api: Service, name: bytes) -> None:
 
 
 @pytest.mark.parametrize("at", range(1, 60))
-def test_an_offer_of_http2_is_ignored_wherever_the_head_is_cut(api: Service, at: int) -> None:
+def test_upgrade_to_http2_is_ignored_wherever_the_head_is_split(api: Service, at: int) -> None:
     """A body that is taken for a request of its own would be answered, and the answer go to somebody else of whom a
     proxy sends the next request on this connection."""
     head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(GET)
@@ -200,7 +200,7 @@ def test_an_offer_of_http2_is_ignored_wherever_the_head_is_cut(api: Service, at:
         assert statuses(received(connection)) == [404, 200]
 
 
-def test_an_offer_behind_a_body_is_ignored(api: Service) -> None:
+def test_upgrade_to_http2_after_a_body_is_ignored(api: Service) -> None:
     offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
     post = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
     with connect(api) as connection:
@@ -211,7 +211,7 @@ def test_an_offer_behind_a_body_is_ignored(api: Service) -> None:
 
 
 @pytest.mark.parametrize("at", range(4))
-def test_body_that_looks_like_headers_is_a_body(api: Service, at: int) -> None:
+def test_body_that_resembles_headers_is_a_body(api: Service, at: int) -> None:
     """Also where the end of the head and the body are parsed in one piece, which has 4 KiB."""
     body = b"\nUpgrade:" * ((len(GET) + 1) // 2) + GET.rjust(len(GET) + len(GET) % 2, b"\n")
     head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-A: " % len(body)
@@ -230,7 +230,7 @@ def test_tunnels_are_refused(api: Service) -> None:
 # -- pipelining ----------------------------------------------------------------------------------------
 
 
-def test_pipelined_requests_are_answered_in_order_and_hold_little(api: Service) -> None:
+def test_pipelined_requests_are_answered_in_order_with_bounded_memory(api: Service) -> None:
     many = 10_000
     pipelined = GET * 8 + HEAD.replace(b"/health/live", b"/nowhere") + b"\r\n" + GET
     before, most = resident(api), 0.0
@@ -254,7 +254,7 @@ def test_pipelined_bodies_reach_their_requests(api: Service) -> None:
         assert statuses(received(connection)) == [400, 401, 401, 200] * 5 + [200]
 
 
-def test_an_endless_request_behind_others_is_refused_after_their_answers(api: Service) -> None:
+def test_endless_request_after_others_is_refused_after_their_responses(api: Service) -> None:
     login = JSON + b"Content-Length: %d\r\n\r\n%s" % (len(LOGIN), LOGIN)
     for begin, endless, status in ENDLESS.values():
         if begin:
@@ -263,7 +263,7 @@ def test_an_endless_request_behind_others_is_refused_after_their_answers(api: Se
                 assert statuses(received(connection)) == [401, status], begin
 
 
-def test_a_flood_does_not_cost_the_answers_of_earlier_requests(api: Service) -> None:
+def test_flood_does_not_lose_the_responses_to_earlier_requests(api: Service) -> None:
     login = JSON + b"Content-Length: %d\r\n\r\n%s" % (len(LOGIN), LOGIN)
     with connect(api) as connection, ThreadPoolExecutor(1) as elsewhere:
         connection.sendall(login + HEAD)
@@ -272,7 +272,7 @@ def test_a_flood_does_not_cost_the_answers_of_earlier_requests(api: Service) -> 
         assert statuses(answers.result()) == [401, 431]
 
 
-def test_requests_of_a_client_that_does_not_read_wait(api: Service) -> None:
+def test_pipelined_requests_wait_if_the_client_does_not_read(api: Service) -> None:
     before = resident(api)
     with connect(api, 1) as connection:
         with pytest.raises(TimeoutError):
@@ -284,7 +284,7 @@ def test_requests_of_a_client_that_does_not_read_wait(api: Service) -> None:
 # -- connections ---------------------------------------------------------------------------------------
 
 
-def test_silent_connections_leave_files_for_others(isolated_service: Service) -> None:
+def test_silent_connections_do_not_exhaust_file_descriptors(isolated_service: Service) -> None:
     """They are more than the soft limit allowed at the start."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
@@ -304,7 +304,7 @@ def test_silent_connections_leave_files_for_others(isolated_service: Service) ->
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_silent_connections_leave_files_where_the_hard_limit_is_low(isolated_service: Service) -> None:
+def test_silent_connections_do_not_exhaust_a_low_hard_limit_of_files(isolated_service: Service) -> None:
     program = ["sh", "-c", 'ulimit -n 256 && exec "$0" -m entrypoints.api', sys.executable]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -416,7 +416,7 @@ def test_many_clients_cannot_take_all_connections(small: Small) -> None:
         assert small.connections() <= 40
 
 
-def test_a_trusted_proxy_may_have_all_connections(small: Small) -> None:
+def test_trusted_proxy_may_have_all_connections(small: Small) -> None:
     with ExitStack() as lines:
         for _ in range(30):
             lines.enter_context(small.connect("127.0.0.9"))
@@ -451,14 +451,14 @@ def test_requests_in_progress_keep_their_connections(small: Small) -> None:
         pytest.param(GET + BODY, id="no second body"),
     ],
 )
-def test_a_client_that_does_not_go_on_is_dropped(small: Small, sent: bytes) -> None:
+def test_stalled_client_is_disconnected(small: Small, sent: bytes) -> None:
     with small.connect(sent=sent) as connection:
         assert statuses(received(connection)) == [200] * sent.startswith(GET)
     if sent.endswith((BODY, b"\n\r\nx")):
         assert small.disconnected.wait(10)
 
 
-def test_client_that_sends_slowly_is_dropped(small: Small) -> None:
+def test_client_that_sends_slowly_is_disconnected(small: Small) -> None:
     """A byte now and then does not buy more time."""
     for begun in (HEAD, BODY, CHUNKED + b"1;"):
         with small.connect(sent=begun) as connection:
@@ -470,7 +470,7 @@ def test_client_that_sends_slowly_is_dropped(small: Small) -> None:
             assert sent < 100
 
 
-def test_a_request_that_takes_long_to_answer_is_not_dropped(small: Small) -> None:
+def test_slow_response_is_not_cut_off(small: Small) -> None:
     with small.connect(sent=SLOW + GET[:20]) as connection:
         time.sleep(2)
         connection.sendall(GET[20:])
@@ -479,7 +479,7 @@ def test_a_request_that_takes_long_to_answer_is_not_dropped(small: Small) -> Non
 
 
 @pytest.mark.parametrize("request_", [GET.replace(b"/health/live", b"/big"), LAST.replace(b"/health/live", b"/big")])
-def test_a_client_that_does_not_read_is_dropped(small: Small, request_: bytes) -> None:
+def test_client_that_does_not_read_is_disconnected(small: Small, request_: bytes) -> None:
     with small.connect(sent=request_) as connection:
         assert connection.recv(1)
         eventually(lambda: small.connections() == 0)

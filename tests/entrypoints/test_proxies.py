@@ -101,7 +101,7 @@ def test_connection_header_cannot_remove_identity_headers(member: Client, proxy:
         proxy.upstream.heard.clear()
 
 
-def test_after_logout_the_very_next_request_is_refused(service: Service, proxy: Proxy) -> None:
+def test_next_request_after_logout_is_refused(service: Service, proxy: Proxy) -> None:
     for _ in range(3):
         client = service.member()
         for _ in range(3):
@@ -130,7 +130,7 @@ def test_unverified_user_is_refused_until_verification(service: Service, proxy: 
     assert heard(proxy, proxy.ask(headers=[bearer(client)])).header("x-auth-verified") == ["true"]
 
 
-def test_two_tokens_are_none(member: Client, moderator: Client, proxy: Proxy) -> None:
+def test_request_with_two_tokens_is_refused(member: Client, moderator: Client, proxy: Proxy) -> None:
     for headers in (
         [bearer(member), bearer(moderator)],
         [bearer(member)] * 2,
@@ -152,7 +152,7 @@ PREFLIGHT = [
 
 
 @pytest.mark.parametrize("path", ["/notes", "/moderation"])
-def test_a_preflight_reaches_the_service_behind_unauthenticated(proxy: Proxy, path: str) -> None:
+def test_preflight_reaches_the_upstream_without_authentication(proxy: Proxy, path: str) -> None:
     forged = [("X-Auth-User", "root"), ("X_Auth_Role", "admin"), ("X.Auth.Verified", "true")]
     proxy.upstream.headers = {"Access-Control-Allow-Origin": PAGE, "Access-Control-Allow-Methods": "PUT"}
     try:
@@ -182,7 +182,7 @@ def test_request_that_resembles_a_preflight_needs_a_token(member: Client, proxy:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_page_of_another_origin_reads_the_proxys_refusals(
+def test_page_of_an_allowed_origin_can_read_refusals_of_the_proxy(
     isolated_service: Service, tmp_path: Path, kind: str
 ) -> None:
     isolated_service.environ["LATCHKEY_CORS_ORIGINS"] = PAGE
@@ -238,7 +238,7 @@ MODERATED += [
 
 
 @pytest.mark.parametrize("path", MODERATED)
-def test_location_can_require_a_role_in_any_spelling(
+def test_location_requires_its_role_for_every_form_of_its_path(
     member: Client, moderator: Client, site: Proxy, path: str
 ) -> None:
     kept_out(site, site.ask(path), 401)
@@ -255,12 +255,12 @@ def test_public_location_gets_no_identity(member: Client, site: Proxy) -> None:
         kept_out(site, site.ask(path), 401)
 
 
-def test_the_question_itself_is_not_open_to_clients(member: Client, site: Proxy) -> None:
+def test_clients_cannot_request_the_auth_location(member: Client, site: Proxy) -> None:
     for path in ("/_auth/", "/_auth/member", "/_auth/admin", "/_auth/x", "/%5fauth/member"):
         kept_out(site, site.ask(path, [bearer(member)]), 404)
 
 
-def test_a_long_request_is_no_matter_to_latchkey(member: Client, site: Proxy) -> None:
+def test_long_request_passes_the_auth_request(member: Client, site: Proxy) -> None:
     path = "/notes?" + "x" * 7000
     long = [("Cookie", "x" * 7000), ("X-Long", "x" * 7000)]
     assert heard(site, site.ask(path, [bearer(member), *long])).path == path
@@ -289,7 +289,7 @@ def test_auth_request_has_latchkeys_host_and_no_body(tmp_path: Path, latchkey: L
             assert len(request.headers) == 2
 
 
-def test_unexpected_auth_response_lets_no_request_through(tmp_path: Path, latchkey: Listener) -> None:
+def test_unexpected_auth_response_blocks_the_request(tmp_path: Path, latchkey: Listener) -> None:
     with nginx(tmp_path, latchkey=latchkey.port) as proxy:
         assert proxy.ask().status == 200
         proxy.upstream.heard.clear()
@@ -300,7 +300,7 @@ def test_unexpected_auth_response_lets_no_request_through(tmp_path: Path, latchk
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_unavailable_latchkey_closes_the_proxy(tmp_path: Path, kind: str) -> None:
+def test_proxy_blocks_requests_if_latchkey_is_unavailable(tmp_path: Path, kind: str) -> None:
     with KINDS[kind](tmp_path, latchkey=free_port()) as proxy:
         kept_out(proxy, proxy.ask(headers=[("Authorization", "Bearer x")]), {"nginx": 503, "caddy": 502}[kind])
 

@@ -43,7 +43,7 @@ def purge_worker(expired_rows: FakeExpiredRows, *, pass_pause: float = 3600) -> 
 
 
 @pytest.mark.anyio
-async def test_a_batch_that_failed_comes_again_and_then_all_others_in_turn() -> None:
+async def test_failed_batch_is_retried_before_the_other_categories() -> None:
     expired_rows = FakeExpiredRows()
     worker = purge_worker(expired_rows)
     with anyio.fail_after(60):

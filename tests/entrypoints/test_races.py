@@ -40,7 +40,7 @@ async def test_twenty_concurrent_refreshes_get_one_successor(service: Service) -
             assert (await client.get("/v1/me", headers=bearer(pairs[0]["access_token"]))).status_code == 200
 
 
-async def test_after_a_logout_no_process_accepts_the_token_once(service: Service) -> None:
+async def test_no_process_accepts_the_token_after_a_logout(service: Service) -> None:
     member = service.member()
     accepted = 0
     async with strangers(service) as client:
@@ -55,7 +55,7 @@ async def test_after_a_logout_no_process_accepts_the_token_once(service: Service
     assert accepted == 0
 
 
-async def test_logout_that_races_a_refresh_leaves_nothing_valid(service: Service) -> None:
+async def test_logout_concurrent_with_a_refresh_leaves_nothing_valid(service: Service) -> None:
     member = service.member()
     outcomes: Counter[int] = Counter()
     async with strangers(service) as client:
@@ -102,7 +102,7 @@ async def test_one_of_forty_concurrent_resets_succeeds(service: Service) -> None
         assert old.status_code == 401
 
 
-async def test_of_two_admins_who_resign_concurrently_one_remains(isolated_service: Service) -> None:
+async def test_of_two_admins_who_leave_concurrently_one_remains(isolated_service: Service) -> None:
     isolated_service.start_api()
     async with strangers(isolated_service) as client:
         one, other = isolated_service.admin(), isolated_service.admin()

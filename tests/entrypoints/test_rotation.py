@@ -69,7 +69,7 @@ def shows(api: Api, kids: list[str]) -> bool:
     return shown(api) == kids
 
 
-def test_key_rotation_under_load_is_not_noticed(shared: Service, keys: Path, fleet: Fleet) -> None:
+def test_key_rotation_under_load_fails_no_request(shared: Service, keys: Path, fleet: Fleet) -> None:
     people = [shared.user("someone") for _ in range(4)]
     witnesses = [pair_of(api, shared.user("witness")) for api in fleet.apis]
     kids = shown(fleet.apis[0])
@@ -139,7 +139,7 @@ def rotated_beside(service: Service, broken: Path) -> str:
     return kid
 
 
-def test_secret_rotation_under_load_is_not_noticed(isolated_service: Service) -> None:
+def test_secret_rotation_under_load_fails_no_request(isolated_service: Service) -> None:
     isolated_service.environ["LATCHKEY_SECRET_KEY"] = OLD
     worker = isolated_service.start_worker()
     people = [isolated_service.user("someone") for _ in range(4)]

@@ -29,12 +29,12 @@ async def test_authenticate_costs_no_query_and_me_one(app: AppUnderTest, service
     assert await app.statements_of(app.container.show_me()(app.caller(pair))) == "SELECT (0)"
 
 
-async def test_a_login(app: AppUnderTest, service: Service) -> None:
+async def test_statements_of_a_login(app: AppUnderTest, service: Service) -> None:
     email = service.user("member")
     assert await app.statements_of(app.log_in(email)) == "SELECT WITH SELECT (1)"
 
 
-async def test_a_refresh(app: AppUnderTest, service: Service) -> None:
+async def test_statements_of_a_refresh(app: AppUnderTest, service: Service) -> None:
     pair = await app.log_in(service.user("member"))
     refresh = app.container.refresh()
     once = await app.statements_of(refresh(refresh_token=pair.refresh_token, client_info=CLIENT_INFO))
@@ -43,12 +43,12 @@ async def test_a_refresh(app: AppUnderTest, service: Service) -> None:
     assert again == "WITH WITH SELECT SELECT (3)"
 
 
-async def test_a_logout(app: AppUnderTest, service: Service) -> None:
+async def test_statements_of_a_logout(app: AppUnderTest, service: Service) -> None:
     caller = app.caller(await app.log_in(service.user("member")))
     assert await app.statements_of(app.container.logout()(caller, client_info=CLIENT_INFO)) == "WITH (0)"
 
 
-async def test_registering_and_proving(app: AppUnderTest) -> None:
+async def test_statements_of_a_registration(app: AppUnderTest) -> None:
     email = unique_email()
     register = app.container.register()(email=email, password=PASSWORD, client_info=CLIENT_INFO)
     assert await app.statements_of(register) == "SELECT SELECT SELECT SELECT INSERT INSERT INSERT (2)"
@@ -58,7 +58,9 @@ async def test_registering_and_proving(app: AppUnderTest) -> None:
 
 
 @pytest.mark.parametrize("many", [1, 40])
-async def test_there_are_no_more_of_them_for_many_rows(app: AppUnderTest, service: Service, many: int) -> None:
+async def test_number_of_statements_does_not_grow_with_the_rows(
+    app: AppUnderTest, service: Service, many: int
+) -> None:
     email = service.user("member", role=Role.ADMIN)
     pairs = [await app.log_in(email) for _ in range(min(many, 12))]
     caller, made = app.caller(pairs[0]), app.container

@@ -115,7 +115,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "its data"
 
 
-def test_a_newcomer_registers_stops_and_comes_back(data: Path, running: list[Run]) -> None:
+def test_run_starts_stops_and_keeps_its_data(data: Path, running: list[Run]) -> None:
     first = Run(data, free_port())
     running.append(first)
     first.until_welcome()
@@ -190,7 +190,7 @@ def test_stop_signal_during_the_start_is_handled(data: Path) -> None:
     assert gone(family, 0)
 
 
-def test_a_first_start_that_was_cut_short_is_finished(data: Path, running: list[Run]) -> None:
+def test_interrupted_first_start_is_completed_by_the_next(data: Path, running: list[Run]) -> None:
     """There is a database, and no schema in it."""
     Postgres(data / "postgres").start().stop()
     run = Run(data, free_port())

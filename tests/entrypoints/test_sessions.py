@@ -56,7 +56,7 @@ def test_ended_session_is_refused_everywhere_and_others_continue(service: Servic
     assert events.count("session_ended") == 1
 
 
-def test_ending_the_session_that_calls_is_a_logout(service: Service) -> None:
+def test_ending_the_current_session_is_a_logout(service: Service) -> None:
     member = service.member()
     assert member.delete(f"/v1/sessions/{member.pair['session_id']}").status_code == 204
     assert code(member.get("/v1/sessions")) == "token_revoked"
@@ -112,7 +112,7 @@ def pass_by(client: Client, seconds: int) -> None:
     asyncio.run(fetch(client.service, change, float(seconds), UUID(client.pair["session_id"])))
 
 
-def test_a_session_that_is_not_used_ends(brief: Service) -> None:
+def test_unused_session_expires(brief: Service) -> None:
     member = brief.member()
     assert int(member.pair["refresh_expires_in"]) == 100
     pass_by(member, 60)
@@ -123,7 +123,7 @@ def test_a_session_that_is_not_used_ends(brief: Service) -> None:
     assert code(member.renew()) == "token_expired"
 
 
-def test_session_ends_at_its_maximum_age_despite_use(brief: Service) -> None:
+def test_session_expires_at_its_maximum_age_despite_use(brief: Service) -> None:
     member = brief.member()
     for left in (100, 100, 90, 60, 30):
         member.take(member.renew())
@@ -143,7 +143,7 @@ def test_token_never_outlives_its_session(brief: Service) -> None:
     assert claims["exp"] - claims["iat"] == 100
 
 
-def test_the_oldest_session_makes_room_and_is_refused_at_once(brief: Service) -> None:
+def test_oldest_session_is_evicted_and_refused_at_once(brief: Service) -> None:
     oldest = brief.member()
     second, third = brief.client().log_in(oldest.email), brief.client().log_in(oldest.email)
     assert code(oldest.get("/v1/me")) == "token_revoked"

@@ -97,7 +97,7 @@ def test_default_key_delay_of_production_is_a_minute(production: dict[str, str])
     assert load(production).key_delay == timedelta(minutes=1)
 
 
-def test_urls_of_make_run_are_found_in_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
+def test_urls_of_make_run_are_read_from_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
     url = development.pop("LATCHKEY_DATABASE_URL")
     assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
     shared_service = tmp_path / "data" / "running.json"
@@ -164,7 +164,7 @@ def test_production_is_the_default(production: dict[str, str]) -> None:
     }
 
 
-def test_production_names_every_missing_setting_at_once() -> None:
+def test_production_names_every_missing_setting_together() -> None:
     for environ in ({}, {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_DATABASE_URL": ""}):
         assert complaints({"LATCHKEY_ENV": "production", **environ}) == dict.fromkeys(
             (
@@ -178,7 +178,7 @@ def test_production_names_every_missing_setting_at_once() -> None:
         )
 
 
-def test_mail_comes_from_the_public_name_unless_something_else_is_set(production: dict[str, str]) -> None:
+def test_default_sender_is_no_reply_at_the_public_host(production: dict[str, str]) -> None:
     assert load(production).mail_from == "Accounts <no-reply@good.example>"
     del production["LATCHKEY_MAIL_FROM"]
     for url, host in (
@@ -204,7 +204,7 @@ def test_product_name_and_url_follow_the_settings(production: dict[str, str]) ->
         assert load(production | {"LATCHKEY_LINK_URL": url}).link_url == url
 
 
-def test_links_in_mails_lead_where_the_setting_says(production: dict[str, str]) -> None:
+def test_links_in_mails_follow_the_link_url(production: dict[str, str]) -> None:
     mail = OutboxMail.queued(MailKind.RESET, "ada@example.org", id=UUID(int=1), now=datetime(2026, 3, 1, tzinfo=UTC))
     for template, link in (
         ("", "https://accounts.good.example/reset?token=t"),
@@ -214,7 +214,7 @@ def test_links_in_mails_lead_where_the_setting_says(production: dict[str, str]) 
         assert link in letter.text.splitlines()
 
 
-def test_product_gives_its_name_to_a_sender_that_has_none(production: dict[str, str], tmp_path: Path) -> None:
+def test_product_name_is_the_default_name_of_the_sender(production: dict[str, str], tmp_path: Path) -> None:
     letter = RenderedMail(
         id=UUID(int=1),
         recipient="ada@example.org",
@@ -234,7 +234,7 @@ def test_product_gives_its_name_to_a_sender_that_has_none(production: dict[str, 
         assert (sender.display_name, sender.addr_spec) == (name, "no-reply@good.example")
 
 
-def test_password_may_not_be_made_of_the_name_of_the_product(production: dict[str, str]) -> None:
+def test_password_of_the_product_name_is_weak(production: dict[str, str]) -> None:
     rules = Container(settings=load(production | {"LATCHKEY_NAME": "Zweistein & Söhne"})).policy()
     for password in ("zweistein-2026-!!", "SöhneSöhneZweistein", "zweistein söhne 1234"):
         with pytest.raises(Refusal) as refused:
@@ -282,13 +282,13 @@ def test_only_the_worker_needs_a_mail_server(production: dict[str, str], tmp_pat
         ),
     ],
 )
-def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], weak: str) -> None:
+def test_guessable_secret_is_refused(production: dict[str, str], weak: str) -> None:
     said = complaints(production | {"LATCHKEY_SECRET_KEY": weak})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
     assert weak not in said["LATCHKEY_SECRET_KEY"] or len(weak) < 3
 
 
-def test_random_secret_is_never_called_weak(production: dict[str, str]) -> None:
+def test_random_secret_is_never_refused_as_weak(production: dict[str, str]) -> None:
     for make in (
         secrets.token_hex,
         secrets.token_urlsafe,
@@ -485,12 +485,12 @@ def test_production_refuses_a_wide_range_of_proxies(
         ("PROCESSES", ["0", "x", "257", "-1"]),
     ],
 )
-def test_nonsense_is_refused_by_its_name(production: dict[str, str], name: str, bad: list[str]) -> None:
+def test_invalid_value_is_reported_by_its_setting(production: dict[str, str], name: str, bad: list[str]) -> None:
     for value in bad:
         assert set(complaints(production | {f"LATCHKEY_{name}": value})) == {f"LATCHKEY_{name}"}, value
 
 
-def test_all_wrong_settings_are_reported_at_once(production: dict[str, str]) -> None:
+def test_all_invalid_settings_are_reported_together(production: dict[str, str]) -> None:
     wrong = {
         "LATCHKEY_PORT": "x",
         "LATCHKEY_SECRET_KEY": "short",
@@ -551,7 +551,7 @@ def test_the_newest_key_of_a_folder_signs_and_all_verify(production: dict[str, s
     assert [key.kid for key in load_keys(alone.signing_keys)] == [keys[0].kid]
 
 
-def test_a_key_that_cannot_sign_is_refused_by_its_file(production: dict[str, str], tmp_path: Path) -> None:
+def test_invalid_signing_key_is_reported_by_its_file(production: dict[str, str], tmp_path: Path) -> None:
     for name, content in (
         ("empty", b""),
         ("noise", b"hunter2"),
@@ -632,7 +632,7 @@ def test_setting_and_its_file_together_are_refused(production: dict[str, str], t
     assert load(production | {"LATCHKEY_SECRET_KEY_FILE": ""})
 
 
-def test_a_file_that_cannot_be_read_is_named_and_not_quoted(production: dict[str, str], tmp_path: Path) -> None:
+def test_unusable_file_is_named_but_not_quoted(production: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"hunter2\xff")
     for name in VARIABLES:
@@ -680,7 +680,7 @@ def test_make_run_reads_settings_from_files(tmp_path: Path, monkeypatch: pytest.
         environment()
 
 
-def test_a_file_for_no_setting_is_named(development: dict[str, str], tmp_path: Path) -> None:
+def test_file_of_an_unknown_setting_is_named(development: dict[str, str], tmp_path: Path) -> None:
     environ = development | {"LATCHKEY_ACESS_TTL_FILE": str(tmp_path / "gone")}
     assert load(environ).unknown == ("LATCHKEY_ACESS_TTL_FILE",)
 
@@ -716,7 +716,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"LATCHKEY_ENV": "development", "LATCHKEY_PORT_FILE": "a_port"}, "7004 127.0.0.1"),
     ],
 )
-def test_a_file_is_read_in_development_only_and_the_environment_wins(
+def test_dotenv_is_read_in_development_only_and_the_environment_wins(
     elsewhere: Path, environ: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
     (elsewhere / ".env").write_text(
@@ -739,7 +739,7 @@ def test_a_file_is_read_in_development_only_and_the_environment_wins(
     assert (GOOD in done.stdout) is (done.returncode == 0)
 
 
-def test_limits_are_on_unless_a_developer_says_off(production: dict[str, str], development: dict[str, str]) -> None:
+def test_rate_limits_can_be_off_in_development_only(production: dict[str, str], development: dict[str, str]) -> None:
     for environ in (production, development, production | {"LATCHKEY_RATE_LIMITS": "on"}):
         assert isinstance(Container(settings=load(environ)).rate_limiter(), RedisRateLimiter)
     off = load(development | {"LATCHKEY_RATE_LIMITS": "off"})
@@ -782,7 +782,7 @@ SERVICE_LINKS = {
 
 
 @pytest.mark.parametrize("link", ["tcp://10.3.240.17:8000", "udp://10.3.240.17:8000", "tcp://[fd00::17]:8000"])
-def test_service_links_of_a_platform_are_no_settings(production: dict[str, str], link: str) -> None:
+def test_kubernetes_service_links_are_not_settings(production: dict[str, str], link: str) -> None:
     settings = load(production | SERVICE_LINKS | {"LATCHKEY_PORT": link, "LATCHKEY_NAME": "/web/latchkey"})
     assert (settings.port, settings.name, settings.unknown) == (8000, "Latchkey", ())
     assert settings.service_links == ("LATCHKEY_NAME", "LATCHKEY_PORT")
@@ -799,7 +799,7 @@ def test_service_links_of_a_platform_are_no_settings(production: dict[str, str],
         *(("api-1.internal", "api-1.internal"), ("fe80::1%eth0", "fe80::1%eth0")),
     ],
 )
-def test_a_host_may_be_an_address_or_a_name(production: dict[str, str], text: str, host: str) -> None:
+def test_host_may_be_an_address_or_a_name(production: dict[str, str], text: str, host: str) -> None:
     assert load(production | {"LATCHKEY_HOST": text}).host == host
 
 
@@ -829,7 +829,7 @@ def test_hash_cost_follows_the_setting(development: dict[str, str], cost: str) -
         ("19456", "must look like"),
     ],
 )
-def test_a_cost_that_cannot_be_is_refused_with_the_reason(cost: str, why: str) -> None:
+def test_invalid_hash_cost_is_refused_with_the_reason(cost: str, why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
         argon2(cost)
 

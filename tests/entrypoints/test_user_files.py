@@ -47,7 +47,7 @@ FULL = ImportRow(
 # -- JSON Lines -------------------------------------------------------------------------------------------
 
 
-def test_a_line_says_all_there_is_to_say() -> None:
+def test_json_line_holds_every_field() -> None:
     full = (
         b'{"email": "ada@example.org", "username": "ada", "password_hash": "$2b$04$x", "role": "admin", '
         b'"verified": true, "disabled": true, "created_at": "2024-05-06T09:08:09+02:00"}'
@@ -98,7 +98,7 @@ def test_bad_line_is_reported_and_the_next_is_read(text: bytes, why: str) -> Non
     assert why in reason(found)
 
 
-def test_endless_line_fills_no_memory() -> None:
+def test_endless_line_uses_bounded_memory() -> None:
     class Endless(BytesIO):
         most = 0
 
@@ -115,7 +115,7 @@ def test_endless_line_fills_no_memory() -> None:
 # -- CSV --------------------------------------------------------------------------------------------------
 
 
-def test_a_row_of_cells_says_all_there_is_to_say() -> None:
+def test_csv_row_holds_every_field() -> None:
     head = ",".join(COLUMNS)
     full = "ada@example.org,ada,$2b$04$x,admin,true,1,2024-05-06 07:08:09"
     assert cells(f"\ufeff{head}\r\n{full}\r\n") == [ImportRow(**{**vars_of(FULL), "line": 2})]
@@ -135,7 +135,7 @@ def vars_of(newcomer: ImportRow) -> dict[str, Any]:
     "head",
     ["", "\n", "name", "email,password", "email,email", "Email", '"email', "email,", "email;role", "ada@example.org"],
 )
-def test_a_first_row_that_names_no_columns_is_refused(head: str) -> None:
+def test_first_row_without_valid_column_names_is_refused(head: str) -> None:
     with pytest.raises(ValueError, match="the first row"):
         cells(f"{head}\na\n")
 
@@ -159,7 +159,7 @@ def test_bad_row_is_reported_and_the_next_is_read(text: str, why: str) -> None:
     assert why in reason(found)
 
 
-def test_lines_are_counted_where_cells_have_several() -> None:
+def test_lines_are_counted_in_csv_cells_of_several_lines() -> None:
     found = cells('email,role\n"a\nb",\n"c\nd",king\ne,\n')
     assert found[0] == ImportRow(line=2, email="a\nb")
     assert found[1].line == 4
@@ -174,7 +174,7 @@ def test_unclosed_quote_is_reported() -> None:
     assert "from here to line 5" in reason(lost)
 
 
-def test_invalid_utf8_ends_no_import() -> None:
+def test_csv_with_invalid_utf8_is_read_to_the_end() -> None:
     [bad, good] = read_cells(BytesIO(b"email\na\xff\nb\n"))
     assert isinstance(bad, ImportRow)
     assert not bad.email.isascii()
@@ -192,7 +192,7 @@ PARAMETERS = """hash_config {
 }"""
 
 
-def test_firebases_rows_become_hashes_that_stand_alone() -> None:
+def test_firebase_rows_become_self_contained_hashes() -> None:
     """The parameters and the user of firebase/scrypt, README.md."""
     text = (
         b'{"localId": "kYi4EvWQlQTKSfnJ3dRSP6", "email": "user1@example.org", "emailVerified": true, "passwordHash": '
@@ -213,7 +213,7 @@ def test_firebases_rows_become_hashes_that_stand_alone() -> None:
 
 
 @pytest.mark.parametrize("missing", ["base64_signer_key", "base64_salt_separator", "rounds", "mem_cost"])
-def test_parameters_that_lack_something_are_refused(missing: str) -> None:
+def test_incomplete_firebase_parameters_are_refused(missing: str) -> None:
     with pytest.raises(ValueError, match=missing):
         from_firebase(PARAMETERS.replace(missing, "other"))
 
@@ -242,7 +242,7 @@ def test_reported_text_is_printable() -> None:
     assert printable("a\n\udcff\u2028") == r"a\n\udcff\u2028"
 
 
-def test_better_auths_rows_are_understood() -> None:
+def test_better_auth_rows_are_read() -> None:
     text = (
         b'{"id": "x", "name": "Ada", "email": "ada@example.org", "emailVerified": true, "image": null, '
         b'"username": "ada", "role": "admin", "banned": true, "createdAt": "2024-05-06T07:08:09.000Z", '
@@ -259,7 +259,7 @@ def test_better_auths_rows_are_understood() -> None:
 
 
 @given(some.binary(max_size=200))
-def test_arbitrary_bytes_are_read_to_their_end(text: bytes) -> None:
+def test_arbitrary_bytes_are_read_to_the_end(text: bytes) -> None:
     for read in (from_json, from_better_auth, from_firebase(PARAMETERS)):
         assert all(isinstance(found, ImportRow | ImportIssue) for found in read_lines(BytesIO(text), read))
     assert all(
@@ -268,7 +268,7 @@ def test_arbitrary_bytes_are_read_to_their_end(text: bytes) -> None:
 
 
 @given(some.lists(some.sampled_from(["a", "b,", '"c"', '"', "\n", "\r", ",", "\0"])))
-def test_no_line_of_cells_is_lost(parts: list[str]) -> None:
+def test_each_csv_line_gives_a_row_or_an_issue(parts: list[str]) -> None:
     """Every line stands in a row, or in a remark that says where it ends."""
     text = "".join(parts)
     found = list(read_cells(BytesIO(b"email\n" + text.encode())))

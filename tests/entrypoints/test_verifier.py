@@ -188,7 +188,7 @@ def test_unknown_keys_cause_few_requests(service: Service, notes: Notes) -> None
     assert asked() - before <= time.monotonic() - began + 2
 
 
-def test_only_active_true_is_accepted(tmp_path: Path) -> None:
+def test_failed_introspection_refuses_the_request(tmp_path: Path) -> None:
     private = Ed25519PrivateKey.generate()
     key, latchkey = SigningKey.of(private), Listener()
     latchkey.body = json.dumps({"keys": [key.jwk]}).encode()
@@ -208,7 +208,7 @@ def test_only_active_true_is_accepted(tmp_path: Path) -> None:
 # -- what changes over there ---------------------------------------------------------------------------
 
 
-def test_a_new_key_is_taken_up_and_an_outage_is_lived_through(isolated_service: Service, tmp_path: Path) -> None:
+def test_new_key_is_loaded_and_cached_keys_survive_an_outage(isolated_service: Service, tmp_path: Path) -> None:
     isolated_service.environ["LATCHKEY_KEY_DELAY"] = "1"
     api = isolated_service.start_api()
     with program(tmp_path, isolated_service.url) as notes:

@@ -24,9 +24,7 @@ def stack_with_mail(isolated_service: Service, smtp_server: FakeSmtpServer) -> S
     return isolated_service
 
 
-def test_mail_waits_for_a_worker_and_arrives_without_any_nudge(
-    stack_with_mail: Service, smtp_server: FakeSmtpServer
-) -> None:
+def test_queued_mail_is_delivered_without_redis(stack_with_mail: Service, smtp_server: FakeSmtpServer) -> None:
     email = unique_email("patient")
     stack_with_mail.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     stack_with_mail.client().post("/v1/register", json={"email": email, "password": PASSWORD})
