@@ -1,4 +1,4 @@
-"""Engines for the whole run, started by itself and stopped by itself; a clean database for each test that asks."""
+"""Starts engines once for the whole run, and provides an empty database for each test that needs one."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from tests.support.sql import sql_engine
 from tests.support.statement_recorder import RecordingDatabase
 from tests.support.world import World
 
-# Examples may be slow on a busy machine; how slow is not what these tests are about.
+# Examples may be slow on a busy machine; time is not asserted.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """The real adapters live on asyncio; tests of domain and use cases run on trio as well."""
+    """The real adapters need asyncio; tests of domain and use cases run on trio as well."""
     return "asyncio"
 
 
@@ -38,7 +38,7 @@ def world() -> World:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgres]:
-    # The planner knows of a table what a test has told it: looked at while it is empty, it would be read whole.
+    # Autovacuum would analyze tables while they are empty, and the planner would then read them sequentially.
     options = {"autovacuum": "off"}
     with engines.postgres(tmp_path_factory.mktemp("postgres"), options=options, durable=False) as started:
         yield started
@@ -52,7 +52,7 @@ def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Valkey]
 
 @pytest.fixture(scope="session")
 def migrated(postgres: engines.Postgres) -> str:
-    """The address of a database at the newest schema."""
+    """The URL of a database with the newest schema."""
     subprocess.run(
         [sys.executable, "-m", "alembic", "upgrade", "head"],
         cwd=ROOT,

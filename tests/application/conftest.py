@@ -1,4 +1,4 @@
-"""Use cases know no event loop, so each of these tests runs on both."""
+"""Use cases do not depend on an event loop, so each test runs on asyncio and trio."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What moderators and admins do to others: never upwards, never beyond their own role, never to the last admin."""
+"""Administration of users: only of lower roles, up to the own role, and never the last admin."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -57,7 +57,7 @@ NAMES = ["demote", "demote a little", "disable", "disable and demote", "delete"]
 
 
 async def met(world: World, actor: Role, target: Role) -> tuple[AccessToken, User]:
-    """An actor and a target, and somebody else who governs."""
+    """An actor, a target, and another admin."""
     await world.user("root@example.org", role=ADMIN)
     await world.user(ALICE, role=actor)
     return await world.caller(ALICE), await world.user(BOB, role=target)

@@ -206,7 +206,7 @@ async def test_an_address_verified_by_another_user_is_not_taken_over(world: Worl
 
 
 async def test_an_unverified_user_with_a_pending_change_is_removed_at_verification(world: World) -> None:
-    """The museum's c06a56d: what was prepared before the proof must not outlive it, whichever link proves."""
+    """A change that an unverified user has requested does not survive the verification by another user."""
     for prove in (LinkPurpose.VERIFY, LinkPurpose.RESET):
         planted = await claim(world, BOB, PASSWORD)
         change = await request_email_change(world, planted, f"eve.{prove}@example.net")

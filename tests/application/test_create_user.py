@@ -1,4 +1,4 @@
-"""What the operator does from the command line, where nobody has to be asked."""
+"""Creating users and granting roles by the operator."""
 
 import pytest
 

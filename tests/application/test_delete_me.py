@@ -1,4 +1,4 @@
-"""The end of an account: by its password alone, entirely, and nobody who comes later inherits anything."""
+"""Deleting the own account requires the password and is complete; later users of the address inherit nothing."""
 
 from dataclasses import replace
 from functools import partial
@@ -102,7 +102,7 @@ async def test_sent_mails_are_deleted_with_the_recipient_address(world: World) -
     await world.user(BOB)
     for ask in (world.request_reset(email=ALICE), world.request_reset(email=BOB)):
         await ask
-    await world.register(email=ALICE, password=PASSWORD)  # which tells Alice that she has an account already
+    await world.register(email=ALICE, password=PASSWORD)  # by which Alice learns that she has an account already
     caller = await world.caller()
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     await world.deliver_mail(limit=10)

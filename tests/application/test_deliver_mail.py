@@ -1,4 +1,4 @@
-"""Delivering what is owed: who gets which link, what ends a mail, and what a crash at any point costs."""
+"""Mail delivery: which link a mail contains, and when a mail is dropped."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""Sharing the work: each mail is one worker's at a time, and nobody's for long."""
+"""Leases: each mail belongs to one worker at a time, and for a limited time."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyn
 
 
 class Killed(BaseException):
-    """What no code expects."""
+    """An unexpected error."""
 
 
 @dataclass
 class Acting(Mailer):
-    """A mailer to which something happens while it sends."""
+    """A mailer that calls a function while it sends."""
 
     act: Callable[[RenderedMail], Awaitable[None]]
 
@@ -33,7 +33,7 @@ class Acting(Mailer):
 
 @dataclass
 class Touring(Mailer):
-    """A mailer that takes letters on its rounds alone."""
+    """A mailer that accepts mails only within a session."""
 
     rounds: list[MemoryMailer] = field(default_factory=list)
 

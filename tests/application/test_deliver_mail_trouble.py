@@ -1,4 +1,4 @@
-"""Delivering through trouble: what is tried again, when, and what ends it."""
+"""Failures of delivery: what is retried, when, and what ends it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyn
 
 @dataclass
 class Poisonous(Composer):
-    """Composes like the other one, but chokes on one recipient."""
+    """A composer that fails for one recipient."""
 
     usual: Composer
     choke_on: str
@@ -90,7 +90,7 @@ async def test_a_late_notice_is_tried_once_and_then_dropped(world: World) -> Non
 
 @dataclass
 class Fading(Mailer):
-    """A mailer that takes the letter, and a store that is away from that moment on."""
+    """A mailer that accepts the mail, and a store that is down from then on."""
 
     world: World
     away: bool = False
@@ -151,7 +151,7 @@ async def test_a_repeated_send_is_the_same_mail(world: World, kind: MailKind) ->
     world.mailer.trouble = None
     world.clock.advance(minutes=5)
     await world.deliver_mail(only=mail.id)
-    # The worker died before it could say so, and another takes over.
+    # The worker died before it could record the outcome, and another takes over.
     world.store.rows.mails[mail.id] = replace(stored_mail(world, mail), outcome=None, due_at=world.clock())
     world.clock.advance(minutes=1)
     await world.deliver_mail(only=mail.id)
@@ -203,7 +203,7 @@ async def test_an_outcome_is_reported_after_it_is_stored(world: World) -> None:
 
 @dataclass
 class Slow(Mailer):
-    """A mailer whose server takes its time: what happens meanwhile is `act`'s."""
+    """A mailer with a slow server. Calls `act` meanwhile."""
 
     world: World
     act: Callable[[RenderedMail, StillSending], Awaitable[None]]

@@ -1,4 +1,4 @@
-"""Every act upon an account leaves its trace, in the same breath, and says who did it and from where."""
+"""Every act on an account is an event of the same transaction, with actor and client."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -118,7 +118,7 @@ async def test_events_of_a_higher_role_hide_address_and_device(
     world: World, reader: Role, subject: Role, place: ClientInfo
 ) -> None:
     user, looking = await world.user(ALICE, role=subject), await world.user("reader@example.org", role=reader)
-    await world.register(email=ALICE, password=OTHER_PASSWORD, client_info=HERE)  # by nobody who is known
+    await world.register(email=ALICE, password=OTHER_PASSWORD, client_info=HERE)  # by an unknown actor
     await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     (login, again), _ = await world.list_events(user.id, reader=looking.id, limit=2)
     assert (login.action, again.action) == (EventType.LOGGED_IN, EventType.REGISTERED_AGAIN)

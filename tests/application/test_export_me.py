@@ -1,4 +1,4 @@
-"""Everything that is kept about the caller, and nothing about anybody else; a page at a time."""
+"""The export contains everything stored about the caller and nothing about others, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""Users of another system come in once, whatever happens in between, and nobody is lost without a word."""
+"""Importing users is idempotent, and every row that is not imported is listed."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ def row(email: str = ADA, *, line: int = 1, username: str | None = None, verifie
 
 
 async def imported(world: World, *rows: ImportRow, highest: Role = Role.MEMBER) -> ImportResult:
-    """A run of its own, a moment after whatever was before."""
+    """Run an import a moment later."""
     world.clock.advance(seconds=1)
     return await world.import_users(rows, since=world.clock(), highest=highest)
 
@@ -137,7 +137,7 @@ async def test_a_user_deleted_or_moved_since_the_import_is_not_imported_again(wo
     assert await imported(world, *rows) == ImportResult(0, 2, ())
     assert await imported(world, replace(rows[0], verified=True), rows[1]) == ImportResult(0, 2, ())
     assert list(world.store.rows.users) == [bob.id]
-    # Whoever registers there by themselves is another story, and stays one.
+    # A user who registers the address afterwards is another account.
     await world.register(email=ADA, password=PASSWORD)
     assert await imported(world, *rows) == ImportResult(0, 2, ())
     assert len(kept(world)) == 1

@@ -1,4 +1,4 @@
-"""A program asks about a token: yes only for an access token that is welcome at this moment."""
+"""Introspection: only currently valid access tokens are active."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

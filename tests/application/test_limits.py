@@ -1,4 +1,4 @@
-"""How often is too often, verb by verb: guessing stops, and the owner still gets in."""
+"""Rate limits of use cases: guessing is limited, and the owner can still log in."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -54,13 +54,13 @@ async def guess(world: World, times: int, login: str = ALICE, client_info: Clien
 
 
 async def guess_everywhere(world: World, login: str = ALICE, times: int = 30) -> None:
-    """From so many networks that only the last stop is left."""
+    """From so many networks that only the account limit applies."""
     for number in range(times // 5):
         await guess(world, 5, login, network(number))
 
 
 async def wait_of(attempt: Awaitable[object]) -> int | None:
-    """How long the caller is asked to wait."""
+    """The time that the caller has to wait."""
     with pytest.raises(Refusal) as caught:
         await attempt
     assert caught.value.code is ErrorCode.RATE_LIMITED
@@ -100,7 +100,7 @@ async def test_the_owner_can_log_in_from_another_network(world: World) -> None:
 
 
 async def test_unknown_users_are_limited_like_known_ones(world: World) -> None:
-    """To the letter, and for the same number of looks into the store and the limits."""
+    """The same text, with the same number of queries of store and limits."""
     await world.user(ALICE, username="Alice")
     await claim(world, BOB, PASSWORD)
     admin = await world.user("admin@example.org")
@@ -129,7 +129,7 @@ async def test_unknown_users_are_limited_like_known_ones(world: World) -> None:
 
 
 class Counted:
-    """A world that counts how often its store is opened for a login."""
+    """A world that counts units of work during a login."""
 
     def __init__(self, world: World) -> None:
         self.world, self.calls, begin = world, 0, world.begin
@@ -157,7 +157,7 @@ async def test_the_account_limit_does_the_same_queries_for_unknown_users(world: 
 
 
 async def test_names_are_counted_in_any_case_and_do_not_reveal_the_other_name(world: World) -> None:
-    """If they shared a count, whoever filled one would learn whose address the other is."""
+    """With a shared count, filling one name would reveal the other name of the same user."""
     await world.user(ALICE, username="Queen.B")
     await guess(world, 5, "queen.b")
     await guess(world, 5, "QUEEN.B")
@@ -274,14 +274,14 @@ async def test_networks_with_a_session_have_twenty_reserved_wrong_passwords_a_da
     world.clock.advance(minutes=5)
     await guess(world, 10, client_info=at_home)
     world.clock.advance(minutes=5)
-    assert await wait_of(enter(world, client_info=at_home)) == 24 * 3600 - 600  # when a stranger's guess is a day old
+    assert await wait_of(enter(world, client_info=at_home)) == 24 * 3600 - 600  # the age of a stranger's guess
     world.clock.advance(hours=23, minutes=50)
     assert await enter(world, client_info=at_home)
 
 
 @pytest.mark.parametrize("logged_in", [True, False])
 async def test_an_account_has_a_hundred_wrong_passwords_a_day_over_both_names(world: World, logged_in: bool) -> None:
-    """Whoever guesses does so all day, from the owner's own network and from others, however the name is written."""
+    """The attacker guesses all day, from the owner's network and others, with any spelling of the name."""
     await world.user(ALICE, username="Queen.B")
     if logged_in:
         await enter(world)
@@ -385,7 +385,7 @@ async def test_a_failed_reset_does_not_reset_the_limits(world: World) -> None:
 
 @dataclass
 class Inside:
-    """Somebody who holds a session of Alice's, from a third place, and does not know the password."""
+    """An attacker with a session of Alice and without the password."""
 
     world: World
     pair: TokenPair
@@ -523,7 +523,7 @@ async def test_a_password_is_changed_three_times_an_hour_and_five_times_a_day(wo
     await change(2)
     world.clock.advance(hours=1)
     await world.request_reset(email=ALICE, client_info=HERE)
-    await reset(world, await world.mailed_token(ALICE))  # which gives none of them back
+    await reset(world, await world.mailed_token(ALICE))  # no refund
     current = OTHER_PASSWORD
     with refused(ErrorCode.RATE_LIMITED):
         await change(1)
@@ -566,7 +566,7 @@ async def test_the_current_password_is_refused_as_the_new_one(world: World, curr
 async def test_a_network_can_request_three_links_an_hour_and_five_a_day_to_an_address(
     world: World, kind: MailKind
 ) -> None:
-    """Known or not, proven or not."""
+    """For known and unknown, verified and unverified addresses."""
     await world.user(ALICE)
     await claim(world, BOB, PASSWORD)
     ask = world.request_reset if kind is MailKind.RESET else world.request_verification
@@ -597,7 +597,7 @@ async def test_an_invalid_address_is_not_counted(world: World) -> None:
 
 
 async def test_however_many_requests_strangers_make_the_owner_has_a_valid_link(world: World) -> None:
-    """Strangers from everywhere ask as often as they may; the owner tries at the worst moment."""
+    """Strangers from many networks send as many requests as allowed. The owner tries at the worst moment."""
     await world.user(ALICE)
     for number in range(6):
         await world.request_reset(email=ALICE, client_info=network(number))
@@ -626,7 +626,7 @@ async def test_sub_addresses_share_the_limit_of_their_mailbox(world: World) -> N
 
 
 async def test_strangers_can_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_links_an_hour(world: World) -> None:
-    """Of whatever kind, from however many networks. The rest is what keeps the owner's promise of a link."""
+    """Of any kind, from any number of networks. The rest is reserved for links of the owner."""
     await world.user(ALICE)
     number = 0
     for _ in range(23 * 6):
@@ -653,7 +653,7 @@ async def test_when_the_daily_limit_is_used_up_the_owner_has_a_valid_link(world:
 
 
 async def test_strangers_cannot_prevent_a_registration_by_using_up_its_mails(world: World) -> None:
-    """Links that are asked for an address that nobody has cause no mail, but are counted like others."""
+    """Links for unknown addresses cause no mail, but are counted."""
     for number in range(10):
         await world.request_reset(email=ALICE, client_info=network(number))
         await world.request_verification(email=ALICE, client_info=network(number))
@@ -766,7 +766,7 @@ async def follow(world: World, token: str, client_info: ClientInfo = HERE) -> ob
 
 
 def token_for(world: World, purpose: LinkPurpose) -> Callable[[str], Awaitable[str]]:
-    """A good token for somebody, by their address."""
+    """A valid link of a user, by their address."""
 
     async def make(email: str) -> str:
         if purpose is LinkPurpose.EMAIL:
@@ -805,7 +805,7 @@ async def test_after_twenty_invalid_links_a_network_has_to_wait_but_no_other(
 async def test_link_may_be_used_60_times_an_hour_from_all_networks(
     world: World, use: Callable[..., Awaitable[object]], purpose: LinkPurpose
 ) -> None:
-    """What a link does is not free, though it is done once."""
+    """Using a link has a cost, even if it works only once."""
     good, other = [await token_for(world, purpose)(email) for email in (ALICE, BOB)]
     for number in range(60):
         assert await error_code_of(use(world, good, network(number))) in {None, ErrorCode.LINK_INVALID}
@@ -828,7 +828,7 @@ async def test_refreshes_are_limited_per_session(world: World) -> None:
 
 
 async def test_notices_of_stolen_sessions_are_limited(world: World) -> None:
-    """Somebody with the password can steal as many sessions from themselves as they like."""
+    """With the password, an attacker can cause any number of reuse notices."""
     await world.user(ALICE)
     for hours in range(4):
         for _ in range(6):

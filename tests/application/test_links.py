@@ -1,4 +1,4 @@
-"""Every kind of link against everything that takes one: only what it was made for accepts it."""
+"""Every kind of link is accepted only by the use case of its purpose."""
 
 from collections.abc import Awaitable, Callable
 
@@ -63,7 +63,7 @@ async def test_a_link_is_valid_for_its_purpose_only(world: World, purpose: LinkP
 async def test_links_of_users_and_of_address_changes_are_not_interchangeable(
     world: World, purpose: LinkPurpose, use: Use
 ) -> None:
-    """Sealed for the right purpose, about the wrong thing."""
+    """Signed for the right purpose, but with another subject."""
     user = await world.user(ALICE)
     change = await request_email_change(world, user, "alice@example.net")
     about_a_change = purpose in {LinkPurpose.EMAIL, LinkPurpose.RESTORE}

@@ -1,4 +1,4 @@
-"""Looking at the users: whole, once each, a page at a time."""
+"""Pages of users: complete, and each user once."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""A password for a session; whoever has no right to one learns nothing, not even from the price."""
+"""Login. A refusal reveals nothing, not even by its cost."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -219,7 +219,7 @@ async def test_passwords_do_not_expire(world: World) -> None:
 
 
 async def test_rivals_for_an_address_each_log_in_for_one_hash(world: World) -> None:
-    """A stranger who registers the address, too, does not keep the first user out, nor the other way round."""
+    """Another registration of the address does not prevent the login of the first user, nor vice versa."""
     passwords = [f"{PASSWORD} number {n}" for n in range(5)]
     rivals = [await claim(world, ALICE, password) for password in passwords]
     for rival, password in zip(rivals, passwords, strict=True):

@@ -1,4 +1,4 @@
-"""Logging out: when the call returns, nothing of the session works any more."""
+"""Logout: when the call returns, no token of the session works."""
 
 import pytest
 

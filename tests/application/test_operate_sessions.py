@@ -1,4 +1,4 @@
-"""What the operator sees and ends, without a token of their own."""
+"""Sessions listed and ended by the operator."""
 
 from uuid import UUID
 

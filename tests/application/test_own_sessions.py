@@ -1,4 +1,4 @@
-"""Where one is logged in: one's own, alive, newest first; and ending one of them, which is over when it says so."""
+"""Listing and ending the caller's own sessions."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -28,7 +28,7 @@ HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
 async def listed(world: World, email: str = ALICE) -> list[UUID]:
-    """Looked at with a session that is ended again, so that it does not count."""
+    """Uses a session that is ended again, so that it does not count."""
     caller = await world.caller(email)
     found = [session.id for session in await world.list_sessions(caller)]
     await world.logout(caller)
@@ -111,7 +111,7 @@ async def test_ending_an_ended_session_waits_until_its_revocation_is_published(w
     caller, other = await world.caller(), await world.caller()
     await world.revoke_own_session(caller, other.session_id)
     before = world.store.rows.copy()
-    world.blocklist.revoked.clear()  # as if the first had not been heard yet
+    world.blocklist.revoked.clear()  # as if the first had not been published yet
 
     world.clock.advance(minutes=1)
     await world.revoke_own_session(caller, other.session_id)

@@ -1,4 +1,4 @@
-"""One round after another: every kind in its turn, a batch at a time, and nothing that is not over."""
+"""Purging expired rows: each category in turn, in batches, and nothing that is not expired."""
 
 from dataclasses import replace
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def round_of(world: World) -> tuple[int, list[PurgeCursor]]:
-    """How many rows went in one round, and where its batches began."""
+    """The number of rows purged in a pass, and the starts of its batches."""
     removed, spot, spots = 0, FIRST_BATCH, []
     while True:
         spots.append(spot)
@@ -41,7 +41,7 @@ async def test_a_purge_removes_nothing_that_is_in_use(world: World) -> None:
 
 
 async def test_a_purge_removes_expired_rows(world: World) -> None:
-    # Ids say when they were made, and these are made now: so the clock runs ahead, not back.
+    # Ids contain the current time, so the clock is set ahead and not back.
     alice = await world.user(ALICE)
     await world.login(login=ALICE, password=PASSWORD)
     await world.request_reset(email=ALICE)
@@ -78,4 +78,4 @@ async def test_a_purge_runs_as_many_batches_as_needed(world: World, limit: int) 
 
 def test_no_link_outlives_its_rows() -> None:
     assert max(purpose.lifetime for purpose in LinkPurpose) <= min(retention.CLAIM, retention.ADDRESS_CHANGE)
-    assert retention.LINK < retention.MAIL  # a mail tells as long that there may be a link
+    assert retention.LINK < retention.MAIL  # mails are kept while their link may be valid

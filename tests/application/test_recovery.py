@@ -1,4 +1,4 @@
-"""Whatever somebody with the password does for seven days, the owner of the mailbox gets the account back."""
+"""Whatever an attacker with the password does for seven days, the owner of the mailbox recovers the account."""
 
 import pytest
 from hypothesis import settings
@@ -44,7 +44,7 @@ async def letter_to(world: World, email: str) -> str:
 
 
 async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone(world: World) -> None:
-    """Neither a thief who has moved the account to their mailbox, nor the victim of a trap, who owns the mailbox."""
+    """Neither a thief who has changed the address, nor the owner of the mailbox after a trap."""
     user = await world.user(ALICE)
     await moved(world, user, NEW)
     world.clock.advance(days=6)
@@ -54,7 +54,7 @@ async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone
     assert "Until 8 March 2026 at 12:00 UTC" in text
     assert await error_code_of(world.log_in(NEW)) is None
     signed = EmailLink(purpose=LinkPurpose.RESET, subject=user.id, version=2, issued_at=world.clock())
-    token = world.links.sign(signed)  # as a worker of the release before would
+    token = world.links.sign(signed)  # as a worker of the previous release would
     again = world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
     assert await error_code_of(again) is ErrorCode.LINK_INVALID
 
@@ -96,7 +96,7 @@ async def test_a_reset_for_a_former_address_restores_the_owners_account_only(wor
 
 
 async def test_a_displaced_and_deleted_account_can_be_restored(world: World) -> None:
-    """The thief moves it to an address of theirs, lets another account of theirs take that, and deletes it then."""
+    """The thief changes the address, lets another account of theirs take that address, and deletes the account."""
     user = await world.user(ALICE)
     change = await moved(world, user, "thief@example.net")
     other = await world.user("fence@example.net")

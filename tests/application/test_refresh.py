@@ -1,4 +1,4 @@
-"""Rotation converges for its owner and ends for a thief."""
+"""Refresh token rotation converges for the owner and detects theft."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -114,7 +114,7 @@ async def test_reuse_of_an_older_token_ends_the_session_and_notifies_the_owner(
 
 
 async def test_reuse_of_an_unverified_users_token_ends_the_session_without_a_mail(world: World) -> None:
-    """Who claims a stranger's mailbox can be robbed by themselves, as often as they like."""
+    """An attacker with an unverified account can cause any number of reuses."""
     await claim(world, ALICE, PASSWORD)
     pairs = await rotated(world, 2)
     with refused(ErrorCode.REFRESH_REUSED):
@@ -317,7 +317,7 @@ async def test_a_refresh_returns_a_verified_token_after_verification(world: Worl
 
 @pytest.mark.parametrize("text", ["", "x", "é", "a.b.c", "A" * 75, "A" * 100_000])
 async def test_a_forged_token_is_refused_without_io(world: World, text: str) -> None:
-    async with world.begin():  # the store is busy, so a look at it would wait for ever
+    async with world.begin():  # the store is busy, so a query would wait forever
         with refused(ErrorCode.TOKEN_INVALID):
             await world.refresh(refresh_token=text)
 
@@ -332,7 +332,7 @@ async def test_an_access_token_cannot_refresh(world: World) -> None:
 
 
 async def test_a_generation_that_was_never_issued_does_not_end_the_session(world: World) -> None:
-    """Only a store that was set back to an older state can see one."""
+    """This happens only after the store was restored to an older state."""
     await world.user(ALICE)
     pair = await world.log_in(ALICE)
     ahead = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=2))
@@ -353,7 +353,7 @@ STEPS = st.one_of(
 
 
 class Story:
-    """One session, whatever happens to it."""
+    """A state machine of one session."""
 
     def __init__(self, world: World, opened: TokenPair) -> None:
         self.world = world
@@ -377,7 +377,7 @@ class Story:
     async def present(self, pair: TokenPair) -> None:
         outcome = (await run_concurrently([lambda: renew(self.world, pair)]))[0]
         if not isinstance(outcome, TokenPair):
-            # Who does not get in does not get in later either.
+            # A token that was refused stays refused.
             self.over = True
             assert outcome.code in (ErrorCode.REFRESH_REUSED, ErrorCode.SESSION_ENDED, ErrorCode.TOKEN_EXPIRED)
             return
@@ -412,7 +412,7 @@ class Story:
 @settings(max_examples=50, deadline=None)
 @given(steps=st.lists(STEPS, max_size=20))
 async def test_a_session_has_one_current_generation_and_never_revives(steps: list[tuple[str, int]]) -> None:
-    world = World(limited=False)  # every step renews every pair
+    world = World(limited=False)  # every step refreshes every pair
     await world.user(ALICE)
     story = Story(world, await world.log_in(ALICE))
     for kind, by in steps:

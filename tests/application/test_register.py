@@ -1,4 +1,4 @@
-"""Registering is a claim: it answers the same for everybody, and a claim is worth nothing until it is proven."""
+"""Registration. The response is the same for every address, and an unverified user has no rights."""
 
 import pytest
 
@@ -93,7 +93,7 @@ async def test_a_registration_names_every_field_that_is_wrong(world: World) -> N
 
 
 async def test_an_unverified_user_does_not_survive_the_verification_of_another(world: World) -> None:
-    """Somebody plants a password on an address that is not theirs, and waits."""
+    """An attacker registers the address of another person with a password of theirs, and waits."""
     await claim(world, ALICE, OTHER_PASSWORD)
     planted = await world.log_in(ALICE, OTHER_PASSWORD)
     owner = await claim(world, ALICE, PASSWORD)

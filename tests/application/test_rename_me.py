@@ -1,4 +1,4 @@
-"""A username is given by its owner, taken from nobody who is proven, and may be given up."""
+"""Changing and removing the username."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""A new password by link: once, for its owner only, and then nothing of before works any more."""
+"""Password reset by link: it works once, for its user only, and ends all sessions."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -214,7 +214,7 @@ async def test_an_unverified_user_cannot_reset_once_another_has_verified_the_add
 
 
 async def test_a_reset_link_survives_any_number_of_password_changes(world: World) -> None:
-    """Otherwise somebody with the password could end every link before its owner has opened it."""
+    """Otherwise an attacker with the password could void every link before the owner opens it."""
     token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     pair = await world.log_in(ALICE)
     for number in range(5):

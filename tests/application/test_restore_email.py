@@ -1,4 +1,4 @@
-"""Taking an address back: whoever reads the mailbox that the account had undoes all that was done without them."""
+"""Undoing a change of address: the owner of the former mailbox gets the account back."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -44,14 +44,14 @@ def back(world: World, change: EmailChange) -> str:
 
 
 async def moved(world: World, user: User, new_email: str) -> EmailChange:
-    """A change that was asked for and confirmed."""
+    """A requested and confirmed change."""
     change = await request_email_change(world, user, new_email)
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     return world.store.rows.email_changes[change.id]
 
 
 async def links_to(world: World, email: str) -> list[str]:
-    """Of every letter that is delivered to it now, the links in it."""
+    """The links in all mails that are delivered to it now."""
     world.mailer.letters.clear()
     await world.deliver_mail(limit=100)
     texts = [letter.text for letter in world.mailer.letters if letter.recipient == email]
@@ -110,7 +110,7 @@ async def test_undoing_a_change_returns_the_account_to_its_owner(
             assert await error_code_of(world.log_in(email, password)) is ErrorCode.INVALID_CREDENTIALS
     with refused(ErrorCode.LINK_INVALID):
         await world.reset_password(token=loose[0], new_password=PASSWORD, confirm_password=PASSWORD)
-    # A link that has verified the address may be pressed again, and does nothing.
+    # A used verification link can be used again, without effect.
     assert await error_code_of(world.verify(token=loose[1])) in {None, ErrorCode.LINK_INVALID}
     assert kept(world, user) == restored
     for known in world.store.rows.email_changes.values():
@@ -127,7 +127,7 @@ async def test_undoing_a_change_returns_the_account_to_its_owner(
 
 
 async def somebody_inside(world: World, user: User) -> TokenPair:
-    """Somebody gets in, whatever the password is by now."""
+    """The user logs in with the current password."""
     for password in (PASSWORD, "the password of a thief"):
         try:
             return await world.log_in(kept(world, user).email, password)

@@ -1,4 +1,4 @@
-"""A program gives a token back: its session ends, everywhere, and whoever looks finds out who did it."""
+"""Token revocation by a client ends the session and is an event."""
 
 import pytest
 

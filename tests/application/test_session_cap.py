@@ -1,4 +1,4 @@
-"""So many sessions and no more: a new one ends the oldest, and its owner can read that it did."""
+"""The limit of sessions: a new session ends the oldest, which is an event."""
 
 from dataclasses import replace
 from functools import partial
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def world() -> World:
-    """A house with room for three sessions a user."""
+    """A world with at most three sessions for each user."""
     made = World()
     few = replace(made.lifetimes, sessions=3)
     made.login = replace(made.login, lifetimes=few)
@@ -81,7 +81,7 @@ async def test_password_change_leaves_one_session(world: World) -> None:
     last = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
     assert await token_errors(world, last) == (None, None)
-    assert EventType.SESSION_EVICTED not in actions_of(world, alice)  # their ends have another name
+    assert EventType.SESSION_EVICTED not in actions_of(world, alice)  # they ended for another reason
 
 
 async def test_of_twenty_concurrent_logins_only_the_cap_remains(world: World) -> None:

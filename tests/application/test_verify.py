@@ -1,4 +1,4 @@
-"""Proving an address: once is enough, twice is fine, and everybody else who claimed it is gone."""
+"""Verification is idempotent and removes all other unverified users of the address."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -64,7 +64,7 @@ async def test_every_other_unverified_user_is_removed_with_their_sessions(world:
 
 @pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
 async def test_verifying_a_contested_address_drops_passwords_and_mails_a_reset(world: World, followed: int) -> None:
-    """The owner of the mailbox cannot tell whose registration a mail is about."""
+    """The owner of the mailbox does not know whose registration a mail is about."""
     passwords = [PASSWORD, OTHER_PASSWORD]
     claims = [await claim(world, ALICE, password) for password in passwords]
     token = link(world, claims[followed], LinkPurpose.VERIFY)
@@ -94,7 +94,7 @@ async def test_verifying_an_uncontested_address_keeps_password_and_session(world
 
 @pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
 async def test_verifying_keeps_a_password_registered_twice(world: World, followed: int) -> None:
-    """Who registers again because no mail has come is the same person: nobody else knows the password."""
+    """A repeated registration with the same password is by the same person."""
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(2)]
     await world.verify(token=link(world, claims[followed], LinkPurpose.VERIFY))
     assert await error_code_of(world.log_in(ALICE)) is None

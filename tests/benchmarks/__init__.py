@@ -1,1 +1,1 @@
-"""What is measured and never asserted: each module reports its figures, and `make bench` prints them as one table."""
+"""Benchmarks. They assert nothing: each module reports figures, and `make bench` prints them as one table."""

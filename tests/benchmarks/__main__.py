@@ -1,5 +1,5 @@
-"""`make bench`, or `make bench ONLY=requests`: every module beside this one, each in a process of its own, and in the
-end one table of what they report. An aim that is not met fails nothing; a module that breaks does."""
+"""`make bench`, or `make bench ONLY=requests`: runs every module of this folder in its own process and prints one
+table. An aim that is not met does not fail the run; a module that breaks does."""
 
 import os
 import subprocess

@@ -1,5 +1,5 @@
-"""What callers wait for, among a million users with three million sessions and among ten thousand: aim, at most half
-as much again. And that an API process is no larger for it."""
+"""Cost of hot queries with a million users and three million sessions, against ten thousand users: aim, at most 1.5
+times. Also the memory of an API process."""
 
 import asyncio
 import statistics
@@ -39,7 +39,7 @@ from tests.support.statement_recorder import RecordingDatabase
 FEW, MANY, EACH = 10_000, 1_000_000, 3
 ROUNDS, TIMES, EXPLAINED = 3, 150, 25
 PENDING = "the floors not published yet"
-"""Of which there are none as a rule."""
+"""Usually there are none."""
 LIFETIMES = Lifetimes()
 
 USERS = """
@@ -48,8 +48,8 @@ SELECT uuidv7(), 'user' || n || '@example.org', CASE WHEN n % 2 = 0 THEN 'name' 
        CASE WHEN n % 20 > 0 THEN now() END, now(), 'self'
 FROM generate_series(1, CAST(:many AS integer)) n
 """
-# A session of everybody, and then the next of everybody: nobody's lie side by side. One in ten is over, and was
-# revoked, a thousand of these just now.
+# One session of every user, then the next of every user, so that those of one user are not adjacent. One in ten has
+# ended, a thousand of these just now.
 SESSIONS = """
 INSERT INTO sessions (id, user_id, generation, floor, created_at, rotated_at, expires_at, ended_at, raised_at,
                       end_reason, user_agent, ip)
@@ -78,7 +78,7 @@ Query = Callable[[SampleUser], Awaitable[object]]
 
 
 async def _reset_generation(engine: AsyncEngine, user: SampleUser) -> None:
-    """To where the session stood, unheard by whoever listens to the engine."""
+    """Reset the session. The statement is not recorded."""
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
@@ -86,7 +86,7 @@ async def _reset_generation(engine: AsyncEngine, user: SampleUser) -> None:
 
 
 def queries(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dict[str, Query]:
-    """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
+    """The queries as use cases run them, with commit, or rolled back."""
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
     begin = store.begin if keep else rolling_back(store.begin)
     revocations, me = PostgresRevocationStore(database), ShowMe(user_lookup=PostgresUserLookup(database))
@@ -161,7 +161,7 @@ def queries(database: Database, engine: AsyncEngine, *, keep: bool = True) -> di
 
 @dataclass(frozen=True, slots=True)
 class FilledDatabase:
-    """`people` are those who will be asked about, in any order."""
+    """`people` are the users of the queries, in any order."""
 
     database: Database
     engine: AsyncEngine
@@ -190,7 +190,7 @@ async def compare_latency(few: FilledDatabase, many: FilledDatabase) -> None:
         for turn in range(ROUNDS):
             times: tuple[list[float], list[float]] = ([], [])
             for number in range(turn * TIMES, (turn + 1) * TIMES):
-                # In turns, so that whatever else the machine does disturbs both.
+                # In turns, so that other load of the machine affects both.
                 for durations, (asks, people) in zip(times, databases, strict=True):
                     began = time.perf_counter()
                     answer = await asks[name](people[number])
@@ -205,7 +205,7 @@ async def compare_latency(few: FilledDatabase, many: FilledDatabase) -> None:
 
 
 async def compare_execution_time(few: FilledDatabase, many: FilledDatabase) -> None:
-    """The same by PostgreSQL's own account."""
+    """The same as PostgreSQL reports it (EXPLAIN ANALYZE)."""
     databases = [
         (database, queries(database.database, database.engine, keep=False), database.people)
         for database in (few, many)

@@ -1,4 +1,5 @@
-"""Keys and secrets changed under load: what fails (aim: nothing), and what keys that may change cost a request."""
+"""Rotation of keys and secrets under load: failed requests (aim: none), and the cost of reloadable keys for a
+request."""
 
 import statistics
 import tempfile
@@ -68,7 +69,7 @@ def cost(folder: Path) -> None:
 
 
 def _compare(name: str, one: Callable[[], object], other: Callable[[], object]) -> None:
-    """In turns, so that whatever else the machine does disturbs both."""
+    """In turns, so that other load of the machine affects both."""
     both = [(_time(one), _time(other)) for _ in range(ROUNDS)]
     medians = [statistics.median(times) for times in zip(*both, strict=True)]
     report(name, [medians[1]], "µs", against=[medians[0]], note="relative to fixed keys")

@@ -1,4 +1,4 @@
-"""Logins against what argon2-cffi alone reaches on the same cores, and what all others notice of them."""
+"""Logins against argon2-cffi alone on the same cores, and their effect on other requests."""
 
 import asyncio
 import itertools
@@ -60,10 +60,10 @@ def logged_in(url: str, login: Login, clients: int) -> Crowd:
 
 
 def forward_auth_during_logins(url: str, login: Login, target: tuple[str, str]) -> tuple[Load, Crowd]:
-    """What wrk finds while others log in, and how many do."""
+    """The load that wrk measures during logins, and the logins a second."""
 
     async def both() -> tuple[Load, Crowd]:
-        # They come before it and leave after it, so that it never has the place for itself.
+        # Logins start before wrk and end after it.
         logins = asyncio.create_task(crowd(url, [login] * FEW, seconds=SECONDS + 1.5))
         await asyncio.sleep(0.5)
         wrk = started(*target, seconds=SECONDS)
@@ -74,7 +74,7 @@ def forward_auth_during_logins(url: str, login: Login, target: tuple[str, str]) 
 
 
 class Measured:
-    """Figures of rounds, by name."""
+    """Figures of all rounds by name."""
 
     def __init__(self) -> None:
         self.rates: dict[str, list[float]] = {}
@@ -117,7 +117,7 @@ def hashing(urls: dict[str, str], paths: dict[str, Path], login: Login) -> None:
 def disturbance(
     name: str, url: str, login: Login, target: tuple[str, str], *, aims: tuple[float, float] | None
 ) -> None:
-    """`aims` are the least share of the idle rate, and the most times the idle p99."""
+    """`aims` are the minimum part of the idle rate and the maximum multiple of the idle p99."""
     idle, busy, measured = list[Load](), list[Load](), Measured()
     finished(started(*target, seconds=1))
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""How long a logout takes, and that every process refuses the token as soon as it has answered."""
+"""Time of a logout, and whether every process refuses the token after the response."""
 
 import asyncio
 import itertools
@@ -14,7 +14,7 @@ ROUNDS, TIMES, AT_ONCE = 3, 150, 8
 
 
 async def logged_in(url: str, emails: list[str]) -> list[str]:
-    """As many access tokens."""
+    """So many access tokens."""
     waiting, tokens = iter(emails), list[str]()
 
     async def go_on() -> None:
@@ -30,7 +30,8 @@ async def logged_in(url: str, emails: list[str]) -> list[str]:
 
 
 async def log_out(urls: list[str], tokens: list[str]) -> tuple[list[float], list[float], int]:
-    """Milliseconds until the answer, until all processes have refused the token, and how often one has not."""
+    """Milliseconds until the response and until all processes have refused the token, and how often one accepted
+    it."""
     callers = [Caller(url) for url in urls]
     answered, refused, let_in = list[float](), list[float](), 0
     for token, leaving in zip(tokens, itertools.cycle(callers), strict=False):

@@ -1,4 +1,4 @@
-"""How fast two workers send what is owed, to a server that only takes; and that it gets every mail, once."""
+"""The rate at which two workers drain the outbox to a local server, and whether each mail arrives once."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def received_mails(file: Path) -> list[tuple[float, str]]:
 
 
 def drain(rig: BenchRig, file: Path, number: int) -> tuple[float, int, int]:
-    """Mails a second from the first to the last, how many never came, and how many came again."""
+    """Mails a second from the first to the last, missing mails, and duplicates."""
     name = f"owed{number}x"
     rig.run(lambda database: database.execute(PEOPLE, name, MAILS))
     rig.run(lambda database: database.execute(QUEUED_MAILS, name))
@@ -54,11 +54,11 @@ def main() -> None:
             [sys.executable, "-m", "tests.benchmarks.references.sink", str(port), str(file)], cwd=ROOT
         )
         try:
-            # As in production, where nobody keeps copies of mails in a folder.
+            # As in production, where no copies are written to a folder.
             service: Service = rig.service(LATCHKEY_SMTP_URL=f"smtp://127.0.0.1:{port}", LATCHKEY_MAIL_DIR="")
             for _ in range(2):
                 service.start_worker()
-            drain(rig, file, 0)  # warms
+            drain(rig, file, 0)  # warm-up
             results = [drain(rig, file, number) for number in range(1, 1 + ROUNDS)]
             states = {row["state"]: row["many"] for row in rig.run(lambda database: database.fetch(STATE))}
         finally:

@@ -1,6 +1,6 @@
-"""What counting costs a request, and what a scrape costs: `python -m tests.benchmarks.metrics`.
+"""Cost of metrics for a request and for a scrape: `python -m tests.benchmarks.metrics`.
 
-In processor time and in many short turns, so that what else the machine does counts for little.
+Measured as CPU time in many short turns, so that other load of the machine has little effect.
 """
 
 import os

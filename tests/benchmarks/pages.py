@@ -1,4 +1,4 @@
-"""How much longer a page takes among a million users than among a hundred thousand: aim, at most three times."""
+"""Time of a page of users with a million users against a hundred thousand: aim, at most three times."""
 
 import asyncio
 import os
@@ -55,7 +55,7 @@ async def pages(database: Database) -> dict[str, Page]:
     middle = UUID(int=busy.int + (1 << 82))
 
     async def deep() -> object:
-        """Behind the last of ten pages."""
+        """The cursor after ten pages."""
         after = None
         for _ in range(10):
             _, after = await users(query="user5", limit=50, after=after)
@@ -76,7 +76,7 @@ async def pages(database: Database) -> dict[str, Page]:
 
 
 async def compare(few: str, many: str) -> dict[str, tuple[float, float]]:
-    """The medians of each, in milliseconds, of both taken in turns: whatever else the machine does disturbs both."""
+    """The median milliseconds of both, measured in turns, so that other load of the machine affects both."""
     databases = [Database(url, deadline=600) for url in (few, many)]
     queries = [await pages(database) for database in databases]
     times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in queries[0]}

@@ -1,4 +1,4 @@
-"""What a second process brings, where there are cores for it."""
+"""The gain of a second process."""
 
 from tests.benchmarks.harness.machine import CORES, NO_WRK, has_wrk
 from tests.benchmarks.harness.rig import bench_rig
@@ -22,7 +22,7 @@ def main() -> None:
             for call in CALLS:
                 for processes, url in urls.items():
                     load = wrk(f"{url}/v1/{call}", token, connections=CONNECTIONS, seconds=3 if turn else 1)
-                    if turn:  # the first only warms
+                    if turn:  # the first is a warm-up
                         rates.setdefault((call, processes), []).append(load.rate)
     enough = CORES >= 4
     note = f"to one, {CONNECTIONS} connections"

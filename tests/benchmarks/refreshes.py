@@ -1,4 +1,4 @@
-"""Renewing sessions, against the same conditional UPDATE by asyncpg alone: both durable, and as many at a time."""
+"""Refreshes against the same conditional UPDATE by asyncpg alone: both durable, with the same concurrency."""
 
 import asyncio
 import itertools
@@ -30,7 +30,7 @@ WHERE id = $1 AND generation = $2 AND ended_at IS NULL AND expires_at > $3 RETUR
 
 
 async def by_asyncpg(url: str, ids: list[UUID], generations: dict[UUID, int]) -> float:
-    """Renewals a second, a connection each."""
+    """Updates a second, with one connection for each session."""
     connections = [await asyncpg.connect(url) for _ in ids]
     until, times = time.perf_counter() + SECONDS, 0
 
@@ -51,11 +51,11 @@ async def by_asyncpg(url: str, ids: list[UUID], generations: dict[UUID, int]) ->
 
 
 SESSIONS = 40
-"""Of each client, in turn: one alone would be told to keep its pace."""
+"""Sessions of each client, used in turn, because the refreshes of one session are limited."""
 
 
 def refresh_acts(pairs: Sequence[dict[str, str]]) -> Act:
-    """One client, who keeps what it is given."""
+    """One client, which stores the returned tokens."""
     turns = itertools.cycle(pairs)
 
     async def renew(caller: Caller) -> int:
@@ -92,7 +92,7 @@ def measure(rig: BenchRig, url: str) -> None:
     )
     for _, turn in itertools.product(range(1 + ROUNDS), turns):
         turn()
-    raw, crowds = raw[1:], crowds[1:]  # the first only warms
+    raw, crowds = raw[1:], crowds[1:]  # the first is a warm-up
     noes = "; ".join(session_pairs.failures for session_pairs in crowds if session_pairs.failures)
     note = f"{CLIENTS} clients; asking took {max(session_pairs.load for session_pairs in crowds):.0%} of a core" + (
         noes and f"; {noes}"

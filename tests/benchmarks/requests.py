@@ -1,4 +1,4 @@
-"""Who is calling, asked again and again: against a bare handler on the same server, and against fastapi-users."""
+"""Authenticated requests against a bare handler on the same server and against fastapi-users."""
 
 import sys
 from contextlib import ExitStack
@@ -21,7 +21,7 @@ RATIO_TO_BARE, RATIO_TO_REFERENCE = (
 
 
 def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str] | None) -> None:
-    """`tokens` asks in turns; `reference_target` is the address of fastapi-users' route, and a token for it."""
+    """`tokens` are used in turn. `reference_target` is the URL of fastapi-users' route and a token for it."""
     targets: dict[str, tuple[str, str | Path, int]] = {
         "bare 16": (bare, tokens, 16),
         "forward-auth 16": (f"{url}/v1/forward-auth", tokens, 16),
@@ -34,7 +34,7 @@ def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str]
         targets["fastapi-users 16"] = (*reference_target, 16)
     results: dict[str, list[Load]] = {name: [] for name in targets}
     for where, by, connections in targets.values():
-        wrk(where, by, connections=connections, seconds=1)  # warm
+        wrk(where, by, connections=connections, seconds=1)  # warm-up
     for _ in range(ROUNDS):
         for name, (where, by, connections) in targets.items():
             results[name].append(wrk(where, by, connections=connections))
@@ -61,7 +61,7 @@ def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str]
 
 
 def require_effective_logout(client: Client) -> None:
-    """The token that was just measured, and no other, is refused as soon as its session is over."""
+    """Check that the measured token is refused after a logout."""
     assert client.get("/v1/forward-auth").status_code == 200
     assert client.post("/v1/logout").status_code == 204
     for path in ("/v1/forward-auth", "/v1/me"):
@@ -69,7 +69,7 @@ def require_effective_logout(client: Client) -> None:
 
 
 def registered(url: str) -> str:
-    """A token of somebody at fastapi-users."""
+    """Register a user at fastapi-users. Returns a token."""
     email = unique_email()
     with httpx.Client(base_url=url, timeout=30) as client:
         client.post("/register", json={"email": email, "password": PASSWORD}).raise_for_status()

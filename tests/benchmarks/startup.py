@@ -1,4 +1,4 @@
-"""How long it takes until somebody is served, and what that needs."""
+"""Time until the first response, and memory."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ def until_ready(port: int, start: Callable[[], subprocess.Popen[bytes]]) -> tupl
 
 
 def first_start(folder: Path) -> float:
-    """Seconds of `make run` on an empty folder, in what is installed already."""
+    """Seconds of `make run` with an empty data folder, with all packages installed."""
     port = free_port()
     environ = {"LATCHKEY_DATA_DIR": str(folder), "LATCHKEY_PORT": str(port)}
 
@@ -56,7 +56,7 @@ def first_start(folder: Path) -> float:
 
 
 def api_start(service: Service) -> float:
-    """Seconds of one API process whose engines run."""
+    """Seconds of one API process with running engines."""
     port = free_port()
     took, process = until_ready(port, lambda: service.start("entrypoints.api", LATCHKEY_PORT=str(port)).process)
     process.terminate()
@@ -70,7 +70,7 @@ def importing() -> float:
 
 
 def resident_mib(service: Service) -> tuple[float, float]:
-    """MiB of an API process as it has started, and after each kind of load."""
+    """MiB of an API process after its start and after each kind of load."""
     process = psutil.Process(service.start_api().process.pid)
     before = process.memory_info().rss / 2**20
     with service.client() as client:

@@ -1,4 +1,4 @@
-"""How fast users of another system come in, against COPY, which writes the same rows without a question."""
+"""Rate of an import of users against COPY, which writes the same rows without checks."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def write(path: Path, rows: int, password_hash: str) -> None:
 
 
 def run_import(path: Path, url: str) -> float:
-    """Rows a second, the start of the process included."""
+    """Rows a second, including the start of the process."""
     environ = {
         **os.environ,
         "LATCHKEY_ENV": "development",
@@ -56,7 +56,7 @@ async def emptied(url: str) -> None:
 
 
 async def copied(url: str) -> float:
-    """Rows a second of COPY: what the import has left behind, into the same tables with the same indexes."""
+    """Rows a second of COPY of the imported rows into the same tables with the same indexes."""
     connection = await asyncpg.connect(url)
     rows_by_table = {
         table: [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table}")] for table in TABLES

@@ -1,4 +1,4 @@
-"""Which addresses count as one."""
+"""Networks and sites of IP addresses."""
 
 import pytest
 

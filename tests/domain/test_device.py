@@ -1,4 +1,4 @@
-"""User agents as people know them, and nothing of their text."""
+"""Descriptions of devices from User-Agent headers."""
 
 import pytest
 from hypothesis import given

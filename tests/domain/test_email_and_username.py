@@ -1,4 +1,4 @@
-"""One address has one form, and nothing that a mail server could read in two ways is an address."""
+"""Each address has one form, and ambiguous addresses are refused."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""When a change of address may still move somebody, and when it has."""
+"""States of a change of address."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

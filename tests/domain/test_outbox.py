@@ -1,4 +1,4 @@
-"""What the house owes, how long its links live, and how patiently it tries."""
+"""Outbox mails: kinds, lifetimes of links, and retry delays."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID

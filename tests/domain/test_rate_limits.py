@@ -1,4 +1,4 @@
-"""What the numbers have to keep to, whatever they are."""
+"""Rules that the rates must keep."""
 
 from datetime import timedelta
 from itertools import pairwise

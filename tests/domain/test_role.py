@@ -1,4 +1,4 @@
-"""Roles are a ladder."""
+"""Roles are ordered."""
 
 from itertools import product
 

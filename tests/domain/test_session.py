@@ -1,4 +1,4 @@
-"""A session moves through its generations in one direction, and ends once."""
+"""A session's generation only increases, and a session ends once."""
 
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta

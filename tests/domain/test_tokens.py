@@ -1,4 +1,4 @@
-"""What a caller holds, and what it is worth."""
+"""Access tokens and their roles."""
 
 from datetime import UTC, datetime
 from itertools import product

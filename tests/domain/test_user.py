@@ -1,4 +1,4 @@
-"""What a user is, and what becomes of one."""
+"""The user entity."""
 
 from dataclasses import FrozenInstanceError, replace
 from datetime import UTC, datetime, timedelta

@@ -1,1 +1,1 @@
-"""What every measurement needs: a house to measure, something that asks it, and a table to report to."""
+"""Shared by all benchmarks: the service to measure, load generators, and the table of results."""

@@ -1,4 +1,4 @@
-"""argon2-cffi-bindings as its wheel comes, and as `make native` compiles it: each in a folder for PYTHONPATH."""
+"""argon2-cffi-bindings from its wheel and as `make native` compiles it, each in a folder for PYTHONPATH."""
 
 import os
 import re
@@ -18,7 +18,7 @@ def stock(folder: Path) -> Path:
 
 
 def native(folder: Path) -> Path:
-    """Raises CalledProcessError, without a compiler above all."""
+    """Raises CalledProcessError, for example without a C compiler."""
     flags = ["--no-cache-dir", "--no-binary", "argon2-cffi-bindings"]
     return _installed(folder / "native", *flags, CFLAGS="-O3 -march=native")
 

@@ -1,4 +1,4 @@
-"""People who ask by HTTP and go on as they are answered: what wrk cannot do, at little cost to the machine."""
+"""A load generator for calls that depend on earlier responses, which wrk cannot send. It costs little CPU."""
 
 import asyncio
 import json
@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 
 class Caller:
-    """One connection that stays open, a question at a time."""
+    """One persistent connection, one request at a time."""
 
     def __init__(self, url: str, *, address: str = "") -> None:
-        """`address` is where a proxy would say that it comes from."""
+        """`address` is sent as X-Forwarded-For."""
         self._place = urlsplit(url)
         self._from = f"X-Forwarded-For: {address}\r\n" if address else ""
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -22,7 +22,8 @@ class Caller:
     async def request(
         self, method: str, path: str, body: dict[str, Any] | bytes | None = None, *, token: str = ""
     ) -> tuple[int, bytes]:
-        """Status and body of the answer; bytes are sent as a form. Raises OSError or EOFError if cut off."""
+        """Status and body of the response. Bytes are sent as a form. Raises OSError or EOFError if the connection
+        breaks."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._place.hostname, self._place.port)
         reader, writer = self._streams
@@ -52,21 +53,21 @@ class Caller:
 
 @dataclass(slots=True)
 class Crowd:
-    """What they were answered, and how long it took."""
+    """Responses and their times."""
 
     seconds: float
     answers: Counter[int] = field(default_factory=Counter)
     """By status."""
     times: list[float] = field(default_factory=list)
-    """Milliseconds of each answer that was a yes."""
+    """Milliseconds of each successful response."""
     in_time: int = 0
-    """How many of these came before the end."""
+    """How many of these arrived before the end."""
     load: float = 0
-    """What asking took of one core, from 0 to 1."""
+    """CPU of the load generator, as a part of one core."""
 
     @property
     def rate(self) -> float:
-        """Yeses a second."""
+        """Successful responses a second."""
         return self.in_time / self.seconds
 
     @property
@@ -75,7 +76,7 @@ class Crowd:
 
     @property
     def failures(self) -> str:
-        """The answers that were none, in words; nothing if there were none."""
+        """Failed responses in words; empty if there were none."""
         failures = {status: times for status, times in self.answers.items() if not 200 <= status < 300}
         return ", ".join(f"{times} × {status}" for status, times in sorted(failures.items()))
 
@@ -85,11 +86,11 @@ def percentile(times: Sequence[float], share: float) -> float:
 
 
 Act = Callable[[Caller], Awaitable[int]]
-"""Asks something once, and gives the status of the answer."""
+"""Sends one request and returns the status."""
 
 
 async def crowd(url: str, acts: Sequence[Act], *, seconds: float) -> Crowd:
-    """Each act by a caller of its own, again and again, all at the same time."""
+    """Repeat each act with its own caller, all concurrently."""
     result = Crowd(seconds)
     started_at, worked = time.perf_counter(), time.process_time()
 

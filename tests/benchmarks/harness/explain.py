@@ -1,4 +1,4 @@
-"""What statements cost in PostgreSQL itself, by its own account: without the way there, which would hide it."""
+"""The cost of statements as PostgreSQL reports it, without the round trip."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
@@ -11,11 +11,11 @@ from tests.support.statement_recorder import StatementRecorder
 
 
 class _Back(Exception):
-    """Nothing of it shall stay."""
+    """Raised to roll back."""
 
 
 def rolling_back(begin: UnitOfWorkFactory) -> Callable[[], AbstractAsyncContextManager[UnitOfWork]]:
-    """The same, but what is done there is undone."""
+    """A connection whose changes are rolled back."""
 
     @asynccontextmanager
     async def undone() -> AsyncIterator[UnitOfWork]:
@@ -30,8 +30,8 @@ def rolling_back(begin: UnitOfWorkFactory) -> Callable[[], AbstractAsyncContextM
 async def explain_statements(
     database: Database, engine: AsyncEngine, question: Callable[[], Awaitable[object]]
 ) -> tuple[float, float]:
-    """Milliseconds and pages of all the statements of a question, which must leave nothing behind. They are told by a
-    second run that comes right after the first, so what they need is in memory."""
+    """Milliseconds and pages of all statements of a query, which must not change anything. A second run right after
+    the first is measured, so that all pages are in memory."""
     recorder = StatementRecorder(database)
     try:
         await question()

@@ -1,4 +1,4 @@
-"""What it was measured on, and what it was measured with."""
+"""The machine and versions of a measurement."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
 REFERENCES = ROOT / ".venv-bench" / "bin" / "python"
-"""The interpreter of what we are measured against: `make bench` makes it."""
+"""The interpreter of the reference applications, which `make bench` installs."""
 CORES = os.cpu_count() or 1
 NO_WRK = "wrk is not installed (Debian: apt install wrk)"
 NO_REFERENCES = "no .venv-bench, which `make bench` makes"
@@ -34,7 +34,7 @@ def has_wrk() -> bool:
 
 
 def code_version() -> str:
-    """The commit that is measured, `-dirty` where something has been changed since."""
+    """The commit that is measured, with `-dirty` if there are uncommitted changes."""
     return _output_of(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
 
 

@@ -1,4 +1,4 @@
-"""The house as it runs in production, with real engines that keep what they are told, and references beside it."""
+"""The service as in production, with durable engines, and the reference applications."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 SERVER = ["-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
 SERVER += ["--log-level", "warning", "--ws", "none", "--no-server-header", "--no-proxy-headers"]
-"""As our own runs: `entrypoints/api.py`."""
+"""As `entrypoints/api.py` configures it."""
 
 INSERT_USERS = """
 INSERT INTO users (id, email, password_hash, role, verified_at, created_at, provenance)
@@ -37,7 +37,7 @@ SELECT uuidv7(), $1 || n || '@example.org', $2, 'member', now(), now(), 'self' F
 
 @dataclass(frozen=True, slots=True)
 class BenchRig:
-    """Its services share everything but their port."""
+    """Its services share everything except their port."""
 
     folder: Path
     database_url: str
@@ -45,7 +45,7 @@ class BenchRig:
     services: list[Service]
 
     def service(self, *, processes: int = 1, **environ: str) -> Service:
-        """One more, started; any further one is the same service on another port."""
+        """Start a service. Further ones are the same service on another port."""
         folder = self.folder / f"service{len(self.services)}"
         folder.mkdir()
         service = Service(folder, self.database_url, self.redis_url, processes=processes)
@@ -55,15 +55,15 @@ class BenchRig:
         return service
 
     def add_users(self, name: str, many: int) -> list[str]:
-        """Addresses of verified users, whose password is PASSWORD."""
-        # One hash for all: it is verified anew whenever one of them logs in.
+        """Create verified users with the password PASSWORD. Returns their addresses."""
+        # One hash for all; each login verifies it.
         self.run(
             lambda database: database.execute(INSERT_USERS, name, PasswordHasher(2, 19_456, 1).hash(PASSWORD), many)
         )
         return [f"{name}{number}@example.org" for number in range(1, many + 1)]
 
     def run(self, act: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Something by SQL."""
+        """Run a coroutine function with a connection."""
 
         async def connected() -> T:
             connection = await asyncpg.connect(self.database_url)
@@ -108,7 +108,7 @@ def bench_rig() -> Iterator[BenchRig]:
 
 @contextmanager
 def reference(python: str, app: str, **environ: str) -> Iterator[str]:
-    """The address of a reference on the same server as ours: one process, told as little to log."""
+    """The URL of a reference on the same server as ours: one process, the same log level."""
     port = free_port()
     command = [python, *SERVER, "--port", str(port), f"tests.benchmarks.references.{app}:app"]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
@@ -134,7 +134,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def resident_mib(folder: Path, database_url: str, redis_url: str) -> float:
-    """MiB of an API process that has let some people in."""
+    """MiB of an API process after some logins."""
     folder.mkdir()
     service = Service(folder, database_url, redis_url, processes=1)
     try:

@@ -1,4 +1,5 @@
-"""Figures, reported by one process each and shown together: a JSON line a row, in a file that the parent names."""
+"""Figures that several processes report and one table shows: one JSON line for each row, in a file that the parent
+names."""
 
 import json
 import os
@@ -8,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROWS = "BENCH_ROWS"
-"""The variable that names the file."""
+"""The environment variable that names the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +19,7 @@ class Row:
     ratio: str = ""
     aim: str = ""
     within_aim: bool | None = None
-    """None where nothing is aimed at, or where it cannot be said here."""
+    """None if there is no aim, or if it cannot be judged on this machine."""
     note: str = ""
 
 
@@ -33,8 +34,8 @@ def report(
     note: str = "",
     sure: bool = True,
 ) -> None:
-    """A figure of several rounds. The aim is for its median, or for that of its ratios to what was measured `against`
-    in the same rounds. Where it is not `sure`, as the note says, nothing is said of the aim being met."""
+    """A figure of several rounds. The aim is for the median, or for the median ratio to `against` of the same rounds.
+    If it is not `sure`, the aim is not judged, and the note says why."""
     ratios = [
         own / reference if reference else float("inf") for own, reference in zip(measured, against, strict=False)
     ]
@@ -66,7 +67,7 @@ def write(row: Row) -> None:
 
 
 def spread(values: Sequence[float]) -> str:
-    """The median, and of several the least and the most."""
+    """The median; of several values also minimum and maximum."""
     if not values:
         return ""
     middle = number(statistics.median(values))
@@ -74,7 +75,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def number(value: float) -> str:
-    """With as many digits as mean something."""
+    """The number with its significant digits."""
     if value == 0 or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
@@ -85,7 +86,7 @@ def read(path: Path) -> list[Row]:
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """The table, in columns as wide as they have to be."""
+    """The table with aligned columns."""
     lines = [("figure", "measured", "ratio", "aim", "met", ""), *map(_cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""wrk, and what it says."""
+"""Runs wrk and parses its output."""
 
 import re
 import subprocess
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SECONDS = 3
-"""A round."""
+"""Seconds of a round."""
 
 _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 _P99 = re.compile(r"^\s+99%\s+([\d.]+)(us|ms|s|m)", re.MULTILINE)
@@ -23,7 +23,7 @@ end
 
 
 class BadResponses(Exception):
-    """Something else than a 200 was among the answers, so what was measured is not what was meant."""
+    """Some responses were not 200, so the measurement is void."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,11 @@ class Load:
     rate: float
     """Requests a second."""
     p99: float
-    """Milliseconds; infinite where nobody was answered."""
+    """Milliseconds; infinite without responses."""
 
 
 def token_script(tokens: Sequence[str], folder: Path) -> Path:
-    """A script for wrk by which everybody asks in turn; takes the place of a token."""
+    """A script for wrk that uses the tokens in turn. It can be passed in place of a token."""
     tokens_in_lua = ", ".join(f'"Bearer {token}"' for token in tokens)
     script = folder / "in_turns.lua"
     script.write_text(f"local said, turn = {{{tokens_in_lua}}}, 0\n{_REQUEST}")
@@ -43,7 +43,7 @@ def token_script(tokens: Sequence[str], folder: Path) -> Path:
 
 
 def wrk(url: str, token: str | Path = "", *, connections: int = 16, seconds: float = SECONDS) -> Load:
-    """Ask for one thing, again and again. Raises NotAllWell."""
+    """Repeat one request. Raises NotAllWell."""
     return finished(started(url, token, connections=connections, seconds=seconds))
 
 

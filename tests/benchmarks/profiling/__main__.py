@@ -1,5 +1,5 @@
-"""`make profile`, or CALL=/v1/me: an API process under wrk, looked at by py-spy. Prints the functions that it was in,
-and leaves a flame graph in `.profile`."""
+"""`make profile`, or CALL=/v1/me: profiles an API process by py-spy under load. Prints the most expensive functions,
+and writes a flame graph into `.profile`."""
 
 import re
 import subprocess
@@ -16,27 +16,27 @@ from tests.benchmarks.harness.wrk import finished, started, wrk
 SECONDS, RATE, TOP = 8, 250, 25
 PY_SPY = REFERENCES.with_name("py-spy")
 IDLE = {"_worker (concurrent/futures/thread.py)", "Condition.wait (threading.py)"}
-"""Where threads are that have nothing to do, which py-spy cannot always tell."""
+"""Functions of idle threads, which py-spy does not always recognise."""
 _LINE = re.compile(r":\d+\)$")
 PROFILES = ROOT / ".profile"
 
 
 def record(pid: int, kind: str, file: Path) -> None:
-    """Raises CalledProcessError, above all where the system lets nobody look into processes."""
+    """Raises CalledProcessError, for example if the system does not allow ptrace."""
     command = [str(PY_SPY), "record", "--pid", str(pid), "--duration", str(SECONDS), "--rate", str(RATE)]
     command += ["--format", kind, "--output", str(file)]
     subprocess.run(command, check=True, capture_output=True, text=True)
 
 
 def stacks(raw: str) -> Iterator[tuple[list[str], int]]:
-    """What called what, outermost first, and in how many samples."""
+    """Stacks, outermost function first, with the number of samples."""
     for line in raw.splitlines():
         stack, _, samples = line.rpartition(" ")
         yield stack.split(";"), int(samples)
 
 
 def counted(raw: str) -> tuple[Counter[str], Counter[str], int]:
-    """Samples within each function and what it calls, in it alone, and in all."""
+    """Samples by function with its callees, by function alone, and in total."""
     inclusive, own, total = Counter[str](), Counter[str](), 0
     for stack, samples in stacks(raw):
         functions = [_LINE.sub(")", frame) for frame in stack]

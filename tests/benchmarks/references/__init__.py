@@ -1,1 +1,1 @@
-"""What the house is measured against: small, honest, and as fast as their kind can be."""
+"""Reference applications: small, and as fast as their kind can be."""

@@ -1,4 +1,4 @@
-"""The least that the framework can do: a handler that says nothing."""
+"""The minimum of the framework: a handler with an empty response."""
 
 from litestar import Litestar, MediaType, get
 

@@ -1,6 +1,6 @@
-"""What people would pick instead, as its documentation builds it: JWT, SQLAlchemy on asyncpg, argon2 as it comes.
+"""fastapi-users as its documentation sets it up: JWT, SQLAlchemy on asyncpg, default argon2.
 
-It runs in `.venv-bench`, and knows nothing of ours.
+It runs in `.venv-bench`, without our code.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What argon2-cffi alone reaches: `python -m tests.benchmarks.references.hashing SECONDS` prints hashes a second."""
+"""argon2-cffi alone: `python -m tests.benchmarks.references.hashing SECONDS` prints hashes a second."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ MEMORY, PASSES, LANES = 19_456, 2, 1
 
 
 def verified(seconds: float) -> int:
-    """How many passwords one thread verifies in that time."""
+    """The number of passwords that one thread verifies in that time."""
     argon2 = PasswordHasher(memory_cost=MEMORY, time_cost=PASSES, parallelism=LANES)
     stored_hash, times, until = argon2.hash("a perfectly fine passphrase"), 0, time.perf_counter() + seconds
     while time.perf_counter() < until:

@@ -1,5 +1,5 @@
-"""A mail server that only takes: `python -m tests.benchmarks.references.sink PORT FILE` writes a line for each mail,
-when it came (seconds, by the clock that all processes share) and to whom."""
+"""A mail server that discards mails: `python -m tests.benchmarks.references.sink PORT FILE` writes a line for each
+with its time (seconds of the system-wide monotonic clock) and recipient."""
 
 import asyncio
 import os

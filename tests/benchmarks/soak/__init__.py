@@ -1,1 +1,1 @@
-"""Everything at once, for minutes."""
+"""Mixed load for minutes."""

@@ -1,5 +1,5 @@
-"""`make bench-soak`, or SECONDS=60 for a shorter one: people on two API processes and a worker. Memory, descriptors
-and p99 are looked at ten times; from the second look to the end, memory and descriptors must not grow."""
+"""`make bench-soak`, or SECONDS=60 for a shorter one: users on two API processes and a worker. Memory, descriptors
+and p99 are sampled ten times. From the second sample on, memory and descriptors must not grow."""
 
 import asyncio
 import statistics
@@ -19,7 +19,7 @@ from tests.support.service import free_port
 SECONDS, SAMPLES = 600, 10
 MEMBERS, NEWCOMERS, PAUSE = 24, 1, 0.05
 MORE_MEMORY, MORE_DESCRIPTORS, MORE_TIME = 1.10, 1.20, 1.50
-"""How much it may be in the end, times what it was at the second look."""
+"""The maximum at the end, as a multiple of the second sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def print_sample(look: Sample, seconds: float, notes: Notes) -> str:
 async def observe(
     people: SoakUsers, processes: dict[str, psutil.Process], seconds: float
 ) -> tuple[list[Sample], Notes]:
-    """Every look, and all that was odd."""
+    """All samples and anomalies."""
     looks, all_of_it, began = list[Sample](), Notes(), time.monotonic()
     coming = asyncio.create_task(people.come(members=MEMBERS, newcomers=NEWCOMERS))
     for number in range(1, SAMPLES + 1):
@@ -70,17 +70,17 @@ async def observe(
 
 
 def problems_of(looks: list[Sample], notes: Notes) -> int:
-    """Of the last three looks against the second: the first still fills caches and pools."""
+    """The last three samples against the second, because caches and pools fill during the first."""
     early, late = looks[1], looks[-3:]
     grown = [
         _grew(name, "MiB", size, [look.memory[name] for look in late], MORE_MEMORY)
         for name, size in early.memory.items()
     ]
-    # Of all together: connections go to whichever process takes them.
+    # Of all processes together, because any process may accept a connection.
     descriptors = [float(sum(look.descriptors.values())) for look in (early, *late)]
     grown.append(_grew("all", "descriptors", descriptors[0], descriptors[1:], MORE_DESCRIPTORS))
-    _grew("p99", "ms", early.p99, [look.p99 for look in late], MORE_TIME)  # said alone: others use the machine too
-    print(f"answers that were neither a yes nor a busy: {dict(notes.odd) or 'none'}; busy: {notes.busy}")
+    _grew("p99", "ms", early.p99, [look.p99 for look in late], MORE_TIME)  # not judged: other programs run, too
+    print(f"responses neither successful nor `overloaded`: {dict(notes.odd) or 'none'}; overloaded: {notes.busy}")
     return 1 if any(grown) or notes.odd else 0
 
 
@@ -106,7 +106,7 @@ def main() -> int:
                 LATCHKEY_TRUSTED_PROXIES="127.0.0.1/32",
             )
             worker = psutil.Process(service.start_worker().process.pid)
-            # Their tracker of shared resources serves nobody.
+            # The resource tracker of multiprocessing serves no requests.
             of_api = psutil.Process(service.parts()[0].pid).children()
             apis = [child for child in of_api if "resource_tracker" not in " ".join(child.cmdline())]
             processes = {f"api {number}": child for number, child in enumerate(apis, 1)} | {"worker": worker}

@@ -1,4 +1,4 @@
-"""Who comes: people with a session that they use, renew and leave, services that ask, and newcomers."""
+"""Simulated clients: users who log in, refresh and log out, services that authenticate, and new registrations."""
 
 import asyncio
 import itertools
@@ -14,17 +14,17 @@ from tests.support.service import PASSWORD, unique_email
 
 EXPECTED = {200, 202, 204}
 BUSY = 503
-"""Fine as long as it is rare: the house says so rather than let everybody wait."""
+"""Allowed while it is rare: the service refuses rather than let all wait."""
 
 
 @dataclass(slots=True)
 class Notes:
-    """What was seen since the last look, by call."""
+    """Responses since the last sample, by call."""
 
     times: dict[str, list[float]] = field(default_factory=dict)
     """Milliseconds."""
     odd: Counter[str] = field(default_factory=Counter)
-    """Answers that were neither a yes nor a busy."""
+    """Responses that were neither successful nor `overloaded`."""
     busy: int = 0
 
     def answered(self, call: str, status: int, milliseconds: float) -> None:
@@ -36,7 +36,7 @@ class Notes:
 
 
 class SoakUsers:
-    """`pause` is how long each thinks between two calls, in seconds, on average."""
+    """`pause` is the average time between two calls in seconds."""
 
     def __init__(self, url: str, emails: list[str], *, pause: float, until: float) -> None:
         self._url = url
@@ -50,7 +50,7 @@ class SoakUsers:
         await asyncio.gather(*(self._member() for _ in range(members)), *(self._newcomer() for _ in range(newcomers)))
 
     async def _member(self) -> None:
-        """Logs in, is asked about, renews now and then, logs out, and comes again."""
+        """Logs in, authenticates, refreshes now and then, logs out, and starts again."""
         while time.monotonic() < self._until:
             caller = Caller(self._url, address=next(self._addresses))
             credentials = {"login": next(self._emails), "password": PASSWORD}
@@ -85,12 +85,12 @@ class SoakUsers:
         try:
             status, content = await caller.request(method, path, body, token=token)
         except (OSError, EOFError):
-            status, content = 0, b""  # cut off
+            status, content = 0, b""  # the connection broke
         self.notes.answered(path.removeprefix("/v1/"), status, (time.perf_counter() - began) * 1000)
         await asyncio.sleep(random.expovariate(1 / self._pause))
         return status, content
 
     @staticmethod
     def _places() -> Iterator[str]:
-        """Networks enough that nobody shares a rate limit."""
+        """So many networks that clients share no rate limit."""
         return (f"10.{number // 256 % 256}.{number % 256}.7" for number in itertools.count())
