@@ -13,11 +13,11 @@ class RetentionCategory(StrEnum):
 
     SESSION = "session"
     MAIL = "mail"
-    ADDRESS_CHANGE = "address_change"
-    CLAIM = "claim"
+    EMAIL_CHANGE = "address_change"
+    UNVERIFIED_USER = "claim"
     DELETED_USER = "deleted_user"
     EVENT = "event"
-    ARRIVAL = "arrival"
+    IMPORT_DIGEST = "arrival"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,17 +36,17 @@ MAIL, PARKED_MAIL = timedelta(days=30), timedelta(days=90)
 """After a mail was sent or dropped; longer after it was parked, because an operator has to look at it. Queued mails
 stay."""
 
-ADDRESS_CHANGE = timedelta(days=30)
+EMAIL_CHANGE = timedelta(days=30)
 """After the request of a change, longer than any link about it is valid. Changes of an unverified user stay: they
 may show that the user was evicted from a verified address."""
 
 EVENT = timedelta(days=400)
 """Audit log: slightly more than a year."""
 
-ARRIVAL = timedelta(days=400)
+IMPORT_DIGEST = timedelta(days=400)
 """Digests of imported addresses, so that a repeated import does not recreate users who were deleted or moved."""
 
-CLAIM = timedelta(days=30)
+UNVERIFIED_USER = timedelta(days=30)
 """After the last event of an unverified user without a live session. Users whom an operator created, imported or
 disabled are not purged, nor are users who were evicted from a verified address."""
 

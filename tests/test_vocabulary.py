@@ -11,12 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("domain", "application", "adapters", "entrypoints", "migrations", "tests")
 
 RETIRED_NAMES = {
+    "ADDRESS_CHANGE": "EMAIL_CHANGE",
+    "ARRIVAL": "IMPORT_DIGEST",
     "AddressChange": "EmailChange",
     "AddressChanges": "EmailChanges",
     "AskForLink": "RequestLink",
     "Begin": "UnitOfWorkFactory",
+    "CLAIM": "UNVERIFIED_USER",
     "Cleared": "PurgeResult",
     "Code": "ErrorCode",
+    "DISPLACED": "EVICTED",
     "Directory": "UserLookup",
     "EndAnySession": "OperatorRevokeSession",
     "EndSession": "RevokeOwnSession",

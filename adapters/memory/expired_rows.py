@@ -34,7 +34,7 @@ class MemoryExpiredRows(ExpiredRows):
             met = sorted(id for id in table if id < lowest(now - kept) and (after is None or id > after))[:limit]
             gone = [id for id in met if over(rows, table[id], now)]
             for id in gone:
-                if kind is RetentionCategory.CLAIM:
+                if kind is RetentionCategory.UNVERIFIED_USER:
                     await MemoryUsers(rows, MemorySessions(rows)).remove(id, now=now)
                 else:
                     del table[id]
@@ -67,13 +67,13 @@ def _mail(_: Rows, mail: OutboxMail, now: datetime) -> bool:
     return mail.settled_at is not None and mail.settled_at < now - kept
 
 
-def _address_change(rows: Rows, change: EmailChange, now: datetime) -> bool:
+def _email_change(rows: Rows, change: EmailChange, now: datetime) -> bool:
     user = rows.users.get(change.user_id)
-    return change.asked_at < now - retention.ADDRESS_CHANGE and user is not None and user.verified
+    return change.asked_at < now - retention.EMAIL_CHANGE and user is not None and user.verified
 
 
-def _claim(rows: Rows, user: User, now: datetime) -> bool:
-    before = now - retention.CLAIM
+def _unverified_user(rows: Rows, user: User, now: datetime) -> bool:
+    before = now - retention.UNVERIFIED_USER
     if user.verified or user.disabled or user.created_at >= before or user.provenance is not Provenance.SELF:
         return False
     displaced = any(change.is_pending_at(user) for change in rows.email_changes.values())
@@ -94,8 +94,8 @@ def _by_age_alone(*_: object) -> bool:
 _RULES: dict[RetentionCategory, tuple[str, timedelta, Callable[[Rows, Any, datetime], bool]]] = {
     RetentionCategory.SESSION: ("sessions", retention.SESSION, _session),
     RetentionCategory.MAIL: ("mails", retention.MAIL, _mail),
-    RetentionCategory.ADDRESS_CHANGE: ("email_changes", retention.ADDRESS_CHANGE, _address_change),
-    RetentionCategory.CLAIM: ("users", retention.CLAIM, _claim),
+    RetentionCategory.EMAIL_CHANGE: ("email_changes", retention.EMAIL_CHANGE, _email_change),
+    RetentionCategory.UNVERIFIED_USER: ("users", retention.UNVERIFIED_USER, _unverified_user),
     RetentionCategory.EVENT: ("events", retention.EVENT, _event),
-    RetentionCategory.ARRIVAL: ("import_digests", retention.ARRIVAL, _by_age_alone),
+    RetentionCategory.IMPORT_DIGEST: ("import_digests", retention.IMPORT_DIGEST, _by_age_alone),
 }

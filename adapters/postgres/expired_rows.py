@@ -15,7 +15,7 @@ from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.provenance import fill_in
 from adapters.postgres.rows import among
 from adapters.postgres.tables import address_changes, deletions, events, mails, sessions, users
-from adapters.postgres.user_queries import DISPLACED
+from adapters.postgres.user_queries import EVICTED
 from adapters.uuid7 import lowest
 from application.ports import ExpiredRows
 from domain import retention
@@ -35,15 +35,15 @@ class PostgresExpiredRows(ExpiredRows):
         fitting = over(now)
         walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - kept))
         walk = walk if after is None else walk.where(table.c.id > after)
-        if kind is RetentionCategory.CLAIM:
+        if kind is RetentionCategory.UNVERIFIED_USER:
             walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
         with outages_as_refusals():
             async with self._database.transaction() as connection:
-                if kind is RetentionCategory.CLAIM and await fill_in(connection, limit=limit):
+                if kind is RetentionCategory.UNVERIFIED_USER and await fill_in(connection, limit=limit):
                     return PurgeResult(0, after or UUID(int=0))  # the next call continues
                 met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
                 ids = [row["id"] for row in met if row["over"]]
-                if ids and kind is RetentionCategory.CLAIM:
+                if ids and kind is RetentionCategory.UNVERIFIED_USER:
                     removed = await _remove_claims(connection, ids, fitting, now=now)
                 else:
                     removed = await _remove(connection, table, ids, fitting) if ids else 0
@@ -101,14 +101,14 @@ def _mail(now: datetime) -> ColumnElement[bool]:
     return and_(mails.c.outcome.is_not(None), mails.c.settled_at < before)
 
 
-def _address_change(now: datetime) -> ColumnElement[bool]:
+def _email_change(now: datetime) -> ColumnElement[bool]:
     theirs = users.c.id == address_changes.c.user_id
     unproven = select(users.c.id).where(theirs, users.c.verified_at.is_(None))
-    return and_(address_changes.c.asked_at < now - retention.ADDRESS_CHANGE, _none(unproven))
+    return and_(address_changes.c.asked_at < now - retention.EMAIL_CHANGE, _none(unproven))
 
 
-def _claim(now: datetime) -> ColumnElement[bool]:
-    before = now - retention.CLAIM
+def _unverified_user(now: datetime) -> ColumnElement[bool]:
+    before = now - retention.UNVERIFIED_USER
     alive = and_(sessions.c.user_id == users.c.id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
     recent = and_(events.c.user_id == users.c.id, events.c.created_at >= before)
     asked_for = and_(mails.c.recipient == users.c.email, mails.c.created_at >= now - retention.LINK)
@@ -120,7 +120,7 @@ def _claim(now: datetime) -> ColumnElement[bool]:
         _none(select(sessions.c.id).where(alive)),
         _none(select(events.c.id).where(recent)),
         _none(select(mails.c.id).where(asked_for)),
-        _none(DISPLACED),
+        _none(EVICTED),
     )
 
 
@@ -141,9 +141,9 @@ def _none(such: Select[tuple[UUID]]) -> ColumnElement[bool]:
 _RULES = {
     RetentionCategory.SESSION: (tables.sessions, retention.SESSION, _session),
     RetentionCategory.MAIL: (tables.mails, retention.MAIL, _mail),
-    RetentionCategory.ADDRESS_CHANGE: (tables.address_changes, retention.ADDRESS_CHANGE, _address_change),
-    RetentionCategory.CLAIM: (tables.users, retention.CLAIM, _claim),
+    RetentionCategory.EMAIL_CHANGE: (tables.address_changes, retention.EMAIL_CHANGE, _email_change),
+    RetentionCategory.UNVERIFIED_USER: (tables.users, retention.UNVERIFIED_USER, _unverified_user),
     RetentionCategory.EVENT: (tables.events, retention.EVENT, _event),
-    RetentionCategory.ARRIVAL: (tables.import_digests, retention.ARRIVAL, _by_age_alone),
+    RetentionCategory.IMPORT_DIGEST: (tables.import_digests, retention.IMPORT_DIGEST, _by_age_alone),
 }
 """For each kind its table, the least age of expired rows, and the condition."""

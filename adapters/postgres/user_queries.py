@@ -12,7 +12,7 @@ from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import address_changes, username_key, users
 from domain.user import User
 
-DISPLACED = select(address_changes.c.id).where(
+EVICTED = select(address_changes.c.id).where(
     address_changes.c.user_id == users.c.id,
     address_changes.c.new_email == users.c.email,
     address_changes.c.confirmed_at.is_(None),

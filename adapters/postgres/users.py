@@ -17,7 +17,7 @@ from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
-from adapters.postgres.user_queries import DISPLACED, by_email, by_emails, by_id, by_username, claims, unverified_hash
+from adapters.postgres.user_queries import EVICTED, by_email, by_emails, by_id, by_username, claims, unverified_hash
 from adapters.postgres.user_search import page
 from application.repositories import PageCursor, UserHit, Users, Verification
 from domain.deletion import Deletion
@@ -196,7 +196,7 @@ class PostgresUsers(Users):
     async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
         """Remove locked unverified users, because another user has verified their address."""
         if claims:
-            mere = select(users.c.id).where(among(users.c.id, claims), ~DISPLACED.exists())
+            mere = select(users.c.id).where(among(users.c.id, claims), ~EVICTED.exists())
             claims = await self._connection.fetch_column(mere)
         if claims:
             await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)

@@ -44,7 +44,7 @@ class Register:
         network = Bucket(Limit.REGISTER, (client_info.network,))
         reservation = await self._acquire(network, email, client_info)
         try:
-            await self._claim(email, name, secret, client_info)
+            await self._register(email, name, secret, client_info)
         except Refusal as refusal:
             # No mail was queued, so its buckets are refunded, and the registration too if no password was hashed.
             costs_nothing = refusal.code is ErrorCode.OVERLOADED
@@ -67,7 +67,7 @@ class Register:
             except Refusal as other:
                 raise earliest_retry(refusal, other) from None
 
-    async def _claim(self, email: str, name: str | None, secret: str, client_info: ClientInfo) -> None:
+    async def _register(self, email: str, name: str | None, secret: str, client_info: ClientInfo) -> None:
         """Hash with the salt of another unverified user of the address or name, so that a login compares all of them
         with one hash."""
         async with self.begin() as work:

@@ -77,5 +77,5 @@ async def test_a_purge_runs_as_many_batches_as_needed(world: World, limit: int) 
 
 
 def test_no_link_outlives_its_rows() -> None:
-    assert max(purpose.lifetime for purpose in LinkPurpose) <= min(retention.CLAIM, retention.ADDRESS_CHANGE)
+    assert max(purpose.lifetime for purpose in LinkPurpose) <= min(retention.UNVERIFIED_USER, retention.EMAIL_CHANGE)
     assert retention.LINK < retention.MAIL  # mails are kept while their link may be valid

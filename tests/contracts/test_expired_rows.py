@@ -268,7 +268,7 @@ async def test_settled_mails_are_purged_and_parked_ones_later(harness: Retention
 async def test_import_digests_are_kept_while_an_import_may_be_repeated(
     harness: RetentionHarness,
 ) -> None:
-    edge = NOW - retention.ARRIVAL
+    edge = NOW - retention.IMPORT_DIGEST
     users = [
         User(
             id=id_at(at), email=f"{number}@example.org", username=None, password_hash="", verified=True, created_at=at
@@ -277,7 +277,7 @@ async def test_import_digests_are_kept_while_an_import_may_be_repeated(
     ]
     async with harness.begin() as work:
         assert len(await work.users.bulk_insert(users, now=NOW)) == 3
-    assert await purge(harness, RetentionCategory.ARRIVAL) == 1
+    assert await purge(harness, RetentionCategory.IMPORT_DIGEST) == 1
     async with harness.begin() as work:
         assert await work.users.previously_imported([user.email for user in users]) == {
             users[1].email,
@@ -305,9 +305,9 @@ async def add_unverified_user(
 
 async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: RetentionHarness) -> None:
     user = await add_unverified_user(harness)
-    old = await end_session(harness, await session(harness, user), NOW - retention.CLAIM)
+    old = await end_session(harness, await session(harness, user), NOW - retention.UNVERIFIED_USER)
     expired = await session(harness, user, expires_at=NOW - MOMENT)
-    assert await purge(harness, RetentionCategory.CLAIM) == 1
+    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 1
     assert await harness.load_user(user.id) is None
     assert await purge(harness, RetentionCategory.DELETED_USER) > 0
     for one in (old, expired):
@@ -319,13 +319,13 @@ async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: R
 
 
 async def test_recent_activity_keeps_an_unverified_user(harness: RetentionHarness) -> None:
-    edge = NOW - retention.CLAIM
+    edge = NOW - retention.UNVERIFIED_USER
     young = await add_unverified_user(harness, at=edge)
     used, idle = await add_unverified_user(harness), await add_unverified_user(harness)
     async with harness.begin() as work:
         for user, at in ((used, edge), (idle, edge - MOMENT)):
             await work.events.add(AuditEvent.of(EventType.LOGGED_IN, user.id, id=id_at(at), now=at))
-    assert await purge(harness, RetentionCategory.CLAIM) == 1
+    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 1
     assert [await harness.load_user(user.id) for user in (young, used, idle)] == [young, used, None]
 
 
@@ -336,7 +336,7 @@ async def test_logged_in_verified_or_disabled_users_are_kept(harness: RetentionH
     async with harness.begin() as work:
         await work.users.verify_email(proven.id, credential_version=1, now=NOW)
         await work.users.set_disabled(banned.id, True, now=NOW - AGES)
-    assert await purge(harness, RetentionCategory.CLAIM) == 0
+    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 0
 
 
 @pytest.mark.parametrize("provenance", [Provenance.OPERATOR, Provenance.IMPORT])
@@ -345,7 +345,7 @@ async def test_created_and_imported_users_without_events_are_kept(
 ) -> None:
     user = await add_unverified_user(harness, provenance=provenance)
     assert await purge(harness, RetentionCategory.EVENT) == 1
-    assert await purge(harness, RetentionCategory.CLAIM) == 0
+    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 0
     assert await harness.load_user(user.id) == user
 
 
@@ -356,7 +356,9 @@ async def test_evicted_users_without_events_are_kept(harness: RetentionHarness) 
         displaced = await work.users.evict_from_email(user.id, to=change.new_email)
         await work.events.add(AuditEvent.of(EventType.EMAIL_LOST, user.id, id=id_at(NOW - AGES), now=NOW - AGES))
     assert await purge(harness, RetentionCategory.EVENT) == 2
-    assert [await purge(harness, kind) for kind in (RetentionCategory.ADDRESS_CHANGE, RetentionCategory.CLAIM)] == [
+    assert [
+        await purge(harness, kind) for kind in (RetentionCategory.EMAIL_CHANGE, RetentionCategory.UNVERIFIED_USER)
+    ] == [
         0,
         0,
     ]
@@ -371,7 +373,7 @@ async def test_an_unverified_user_with_a_recent_link_is_kept(harness: RetentionH
     async with harness.begin() as work:
         for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
             await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=id_at(at), now=at))
-    assert await purge(harness, RetentionCategory.CLAIM) == 1
+    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 1
     assert [await harness.load_user(user.id) for user in (asking, idle)] == [asking, None]
 
 
@@ -385,7 +387,7 @@ async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHa
                 return await work.sessions.open(entering, credential_version=1, event=login_event(entering))
 
         async def clear() -> object:
-            return await purge(harness, RetentionCategory.CLAIM)
+            return await purge(harness, RetentionCategory.UNVERIFIED_USER)
 
         doings: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
         entered = (await run_concurrently(doings))[number % 2]
@@ -406,7 +408,7 @@ async def test_link_used_during_a_purge_verifies_or_fails(harness: RetentionHarn
                 return await work.users.verify_email(user.id, credential_version=1, now=NOW)
 
         async def clear() -> object:
-            return await purge(harness, RetentionCategory.CLAIM)
+            return await purge(harness, RetentionCategory.UNVERIFIED_USER)
 
         _, proof, _ = await run_concurrently([clear, prove, clear])
         assert proof is not None
@@ -433,13 +435,13 @@ async def add_email_change(harness: RetentionHarness, user: User, at: datetime) 
 async def test_email_changes_are_purged_unless_their_user_is_evicted(harness: RetentionHarness) -> None:
     user = await harness.user()
     displaced = await add_unverified_user(harness, "displaced@example.org")
-    edge = NOW - retention.ADDRESS_CHANGE
+    edge = NOW - retention.EMAIL_CHANGE
     young, _ = (
         await add_email_change(harness, user, edge),
         await add_email_change(harness, user, edge - timedelta(milliseconds=1)),
     )
     theirs = await add_email_change(harness, displaced, NOW - AGES)
-    assert await purge(harness, RetentionCategory.ADDRESS_CHANGE) == 1
+    assert await purge(harness, RetentionCategory.EMAIL_CHANGE) == 1
     async with harness.begin() as work:
         assert list(await work.email_changes.by_user(user.id)) == [young]
         assert list(await work.email_changes.by_user(displaced.id)) == [theirs]
@@ -480,12 +482,16 @@ async def test_locked_rows_are_skipped_without_waiting(harness: RetentionHarness
         for table, id in (("sessions", over[1].id), ("users", claims[1].id)):
             await holding.execute(text(f"SELECT 1 FROM {table} WHERE id = :id FOR NO KEY UPDATE"), {"id": id})
         with anyio.fail_after(30):
-            assert [await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.CLAIM)] == [
+            assert [
+                await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.UNVERIFIED_USER)
+            ] == [
                 2,
                 2,
             ]
     assert await remaining(harness, over) == [over[1]]
-    assert [await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.CLAIM)] == [1, 1]
+    assert [
+        await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.UNVERIFIED_USER)
+    ] == [1, 1]
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
@@ -496,7 +502,7 @@ async def test_login_between_check_and_removal_keeps_the_user(
     async with other_engine.begin() as connection:
         await connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))  # blocks other row locks, but not reads
         clearing = asyncio.create_task(
-            harness.expired_rows.purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=10)
+            harness.expired_rows.purge(RetentionCategory.UNVERIFIED_USER, now=NOW, after=None, limit=10)
         )
         await waited_for(other_engine, connection)
         await connection.execute(insert(sessions).values(row_of_session(new_session(user))))

@@ -75,7 +75,9 @@ async def test_import_recognizes_imported_users(store: PostgresStore, engine: As
 
 async def test_purge_records_the_provenance_before_it_removes(engine: AsyncEngine, database: Database) -> None:
     ids = {action: await inserted_by_old_release(engine, action) for action in ROWS}
-    purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
+    purged = await PostgresExpiredRows(database).purge(
+        RetentionCategory.UNVERIFIED_USER, now=NOW, after=None, limit=100
+    )
     assert purged.removed == 1  # the registration
     for action, user_id in ids.items():
         assert await recorded(engine, user_id) == ROWS[action]
@@ -86,7 +88,7 @@ async def test_purge_records_batch_after_batch_before_it_removes(engine: AsyncEn
     leftovers, start = PostgresExpiredRows(database), UUID(int=0)
     after, purged = None, []
     for _ in range(4):
-        purged.append(await leftovers.purge(RetentionCategory.CLAIM, now=NOW, after=after, limit=1))
+        purged.append(await leftovers.purge(RetentionCategory.UNVERIFIED_USER, now=NOW, after=after, limit=1))
         after = purged[-1].last
     assert purged == [*[PurgeResult(0, start)] * 3, PurgeResult(1, ids[0])]
 
@@ -100,7 +102,9 @@ async def test_purge_spares_users_of_unknown_provenance(
     monkeypatch.setattr(expired_rows, "fill_in", record_nothing)
     for action in ROWS:
         await inserted_by_old_release(engine, action)
-    purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
+    purged = await PostgresExpiredRows(database).purge(
+        RetentionCategory.UNVERIFIED_USER, now=NOW, after=None, limit=100
+    )
     assert purged.removed == 0
 
 
@@ -108,8 +112,12 @@ async def test_purge_records_a_locked_user_once_it_is_free(engine: AsyncEngine, 
     user_id = await inserted_by_old_release(engine, EventType.IMPORTED)
     async with engine.begin() as other:
         await other.execute(select(users).where(users.c.id == user_id).with_for_update())
-        purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
+        purged = await PostgresExpiredRows(database).purge(
+            RetentionCategory.UNVERIFIED_USER, now=NOW, after=None, limit=100
+        )
         assert purged.removed == 0
     assert await recorded(engine, user_id) == (None, None)
-    purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
+    purged = await PostgresExpiredRows(database).purge(
+        RetentionCategory.UNVERIFIED_USER, now=NOW, after=None, limit=100
+    )
     assert (purged.removed, await recorded(engine, user_id)) == (0, ROWS[EventType.IMPORTED])

@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 
 from domain.outbox import LinkPurpose
-from domain.retention import CLAIM
+from domain.retention import UNVERIFIED_USER
 from tests.support.fault_stack import Stack
 from tests.support.rolling import bearer
 from tests.support.service import PASSWORD, code, eventually, token_in, unique_email
@@ -157,7 +157,7 @@ class SimulatedUser:
 
     def come_back(self, email: str, touched: datetime) -> None:
         """To a claim: with the password, or for another link. Whoever comes too late finds nothing or all of it."""
-        kept, left = self.works(True, touched, CLAIM), touched + CLAIM - self.clock()
+        kept, left = self.works(True, touched, UNVERIFIED_USER), touched + UNVERIFIED_USER - self.clock()
         quiet, near = email in self.quiet, abs(left) < LinkPurpose.VERIFY.lifetime
         if (quiet and not near) or random.random() < 0.5 - 0.4 * near:
             return
