@@ -1,6 +1,6 @@
-"""The house as it was planned. Every rule is also shown something bad, and has to see it.
+"""Architecture rules, checked in the source. Each rule is also tested with code that violates it.
 
-What import-linter can say stands in `pyproject.toml`; the rest is read from the source here.
+Rules that import-linter can express are in `pyproject.toml`.
 """
 
 import ast
@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-HOUSE = ("domain", "application", "adapters", "entrypoints")
+PACKAGES = ("domain", "application", "adapters", "entrypoints")
 
 Check = Callable[[str, ast.Module], list[str]]
-"""What a file, named from the root, does against a rule."""
+"""The violations of a rule in a file, given its path from the root and its syntax tree."""
 
 
 def sources(*packages: str) -> Iterator[tuple[str, ast.Module]]:
@@ -44,7 +44,7 @@ def classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
 
 
 def name_of(node: ast.expr) -> str:
-    """The last word of an expression: `c` for `a.b.c`, `a.b.c(…)` and `a.b.c[…]`."""
+    """The last name of an expression: `c` for `a.b.c`, `a.b.c(…)` and `a.b.c[…]`."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -57,33 +57,35 @@ def name_of(node: ast.expr) -> str:
 
 
 def only_the_standard_library(name: str, tree: ast.Module) -> list[str]:
-    """The domain knows itself, the application the domain too."""
+    """The domain imports only itself, the application also the domain."""
     known = {"domain", *sys.stdlib_module_names} | ({"application"} if name.startswith("application/") else set())
     return [module for module in imports(tree) if module.split(".")[0] not in known]
 
 
-def no_clock_no_ids_no_chance(_: str, tree: ast.Module) -> list[str]:
-    """Time, ids and randomness are given, never taken."""
+def no_clock_no_ids_no_randomness(_: str, tree: ast.Module) -> list[str]:
+    """Time, ids and randomness are passed in."""
     modules = [name for name in imports(tree) if name.split(".")[0] in {"time", "secrets", "random", "os", "socket"}]
     calls = (name_of(node) for node in ast.walk(tree) if isinstance(node, ast.Call))
     return modules + [call for call in calls if call in {"now", "utcnow", "today", "uuid1", "uuid4", "uuid7"}]
 
 
-def no_weak_chance(_: str, tree: ast.Module) -> list[str]:
-    """`random` can be foretold, all but what it takes from the system."""
+def no_weak_randomness(_: str, tree: ast.Module) -> list[str]:
+    """`random` is predictable, except `SystemRandom`."""
     return [
         ast.unparse(node)
         for node in ast.walk(tree)
         if (isinstance(node, ast.Import) and "random" in {alias.name for alias in node.names})
-        or (isinstance(node, ast.ImportFrom) and node.module == "random" and _taken(node) != {"SystemRandom"})
+        or (
+            isinstance(node, ast.ImportFrom) and node.module == "random" and _imported_names(node) != {"SystemRandom"}
+        )
     ]
 
 
-def _taken(node: ast.ImportFrom) -> set[str]:
+def _imported_names(node: ast.ImportFrom) -> set[str]:
     return {alias.name for alias in node.names}
 
 
-HOMES = {
+ALLOWED_IN = {
     "aiosmtplib": {"mail"},
     "anyio": {"memory"},
     "argon2": {"passwords"},
@@ -99,26 +101,26 @@ HOMES = {
 }
 
 
-def technology_at_home(name: str, tree: ast.Module) -> list[str]:
-    """Each technology has its adapter, and no other touches it."""
+def libraries_in_their_adapters(name: str, tree: ast.Module) -> list[str]:
+    """Each third-party library is imported by its own adapter package only."""
     home = Path(name).parts[1].removesuffix(".py")
     foreign = (module.split(".")[0] for module in imports(tree))
     return [
         module
         for module in foreign
-        if module not in {*HOUSE, *sys.stdlib_module_names} and home not in HOMES.get(module, set())
+        if module not in {*PACKAGES, *sys.stdlib_module_names} and home not in ALLOWED_IN.get(module, set())
     ]
 
 
-# -- how things are made ----------------------------------------------------------------------------------
+# -- definitions ------------------------------------------------------------------------------------------
 
 
 def frozen_and_slotted(_: str, tree: ast.Module) -> list[str]:
-    """Every class of the inner house is a frozen, slotted dataclass, or else an enum, an exception or a protocol."""
-    return [node.name for node in classes(tree) if not _is_value(node) and not _is_made_otherwise(node)]
+    """Classes of domain and application are frozen, slotted dataclasses, enums, exceptions or protocols."""
+    return [node.name for node in classes(tree) if not _is_value(node) and not _is_other_allowed_class(node)]
 
 
-def _is_made_otherwise(node: ast.ClassDef) -> bool:
+def _is_other_allowed_class(node: ast.ClassDef) -> bool:
     bases = {name_of(base) for base in node.bases}
     return not node.decorator_list and not bases.isdisjoint({"StrEnum", "Exception", "MailDelayed", "Protocol"})
 
@@ -166,8 +168,8 @@ CALLABLES = {
 }
 
 
-def plays_a_role(_: str, tree: ast.Module) -> list[str]:
-    """A public class of an adapter subclasses a port, or is a mere value."""
+def implements_a_port(_: str, tree: ast.Module) -> list[str]:
+    """A public class of an adapter subclasses a port, or is a value."""
     return [
         node.name
         for node in classes(tree)
@@ -178,7 +180,7 @@ def plays_a_role(_: str, tree: ast.Module) -> list[str]:
     ]
 
 
-def names_that_say_something(name: str, tree: ast.Module) -> list[str]:
+def descriptive_names(name: str, tree: ast.Module) -> list[str]:
     parts = set(Path(name).with_suffix("").parts)
     empty = sorted(parts & {"utils", "util", "common", "core", "helpers", "misc", "shared"})
     suffixes = re.compile(r"(Service|Impl|Port|Manager|UseCase|DTO|Dto)$")
@@ -189,7 +191,7 @@ SECRET = re.compile(r"(^|_)(digest|hexdigest|hash|hashed|mac|hmac|signature|secr
 
 
 def secrets_compared_in_constant_time(name: str, tree: ast.Module) -> list[str]:
-    """`==` tells by its time where two texts part. What the database compares, and what only tests use, is exempt."""
+    """The time of `==` reveals where two texts differ. Comparisons in SQL and in adapters for tests are exempt."""
     if name.startswith("adapters/memory/"):
         return []
     comparisons = (node for node in ast.walk(tree) if isinstance(node, ast.Compare))
@@ -207,21 +209,21 @@ def _is_column(node: ast.expr) -> bool:
 
 
 def passwords_are_checked_in_one_place(name: str, tree: ast.Module) -> list[str]:
-    """Where every attempt is counted."""
+    """In the use case that counts every attempt."""
     called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
     asked = [ast.unparse(it) for it in called if isinstance(it, ast.Attribute) and it.attr == "verify"]
     return [it for it in asked if "hasher" in it and name != "application/credentials/check_password.py"]
 
 
-def modules_share_by_support(name: str, tree: ast.Module) -> list[str]:
-    """Tests that run once more behind PgBouncer are the exception."""
+def shared_code_in_support(name: str, tree: ast.Module) -> list[str]:
+    """The tests that run again behind PgBouncer are the exception."""
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     shared = [it for it in imported if it.startswith("tests.") and it.rpartition(".")[2].startswith("test_")]
     return [] if name == "tests/cluster/pgbouncer/test_journeys.py" else shared
 
 
 INNER = ("domain", "application")
-EVERYWHERE = (*HOUSE, "migrations")
+EVERYWHERE = (*PACKAGES, "migrations")
 
 
 def no_private_names_of_others(name: str, tree: ast.Module) -> list[str]:
@@ -257,7 +259,7 @@ def defined_in(cls: ast.ClassDef) -> set[str]:
 
 
 RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
-    # A check, where it holds, and files that it has to find guilty: their names and texts.
+    # A check, the packages it covers, and violations that it must find: file names and sources.
     (
         only_the_standard_library,
         INNER,
@@ -269,7 +271,7 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        no_clock_no_ids_no_chance,
+        no_clock_no_ids_no_randomness,
         INNER,
         [
             ("domain/bad.py", "import secrets"),
@@ -278,7 +280,7 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        no_weak_chance,
+        no_weak_randomness,
         EVERYWHERE,
         [
             ("adapters/bad.py", "from random import choice"),
@@ -288,12 +290,12 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        technology_at_home,
+        libraries_in_their_adapters,
         ("adapters",),
         [
             ("adapters/tokens/jwt_codec.py", "import sqlalchemy"),
             ("adapters/postgres/bad.py", "from redis.asyncio import Redis"),
-            ("adapters/bad.py", "import somebody_new"),
+            ("adapters/bad.py", "import unknown_library"),
         ],
     ),
     (
@@ -307,7 +309,7 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        plays_a_role,
+        implements_a_port,
         ("adapters",),
         [
             ("adapters/bad.py", "class SmsSender: ..."),
@@ -325,7 +327,7 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        names_that_say_something,
+        descriptive_names,
         EVERYWHERE,
         [
             ("domain/utils.py", ""),
@@ -338,7 +340,7 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
     ),
     (
         no_private_names_of_others,
-        HOUSE,
+        PACKAGES,
         [
             ("adapters/bad.py", "from asyncpg._private import name"),
             ("adapters/bad.py", "pool._queue.get_nowait()"),
@@ -346,13 +348,13 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        modules_share_by_support,
+        shared_code_in_support,
         ("tests",),
         [("tests/domain/test_user.py", "from tests.domain.test_role import role")],
     ),
     (
         secrets_compared_in_constant_time,
-        HOUSE,
+        PACKAGES,
         [
             ("adapters/bad.py", "ok = mac == hmac.new(key, text).digest()"),
             ("application/bad.py", "if user.password_hash != given: ..."),
@@ -373,11 +375,11 @@ def test_rule_detects_a_violation(check: Check, guilty: tuple[str, str]) -> None
     assert check(name, ast.parse(text)) != []
 
 
-# -- the house as a whole ---------------------------------------------------------------------------------
+# -- the whole repository ---------------------------------------------------------------------------------
 
 
 def packages_in(root: Path) -> set[str]:
-    """Everything at the top with Python in it, folders that tools hide apart."""
+    """Top-level files and folders with Python, except hidden folders."""
     return {
         path.name
         for path in root.iterdir()
@@ -386,7 +388,7 @@ def packages_in(root: Path) -> set[str]:
 
 
 def test_top_level_packages_are_the_planned_ones(tmp_path: Path) -> None:
-    assert packages_in(ROOT) == {*HOUSE, "migrations", "tests"}
+    assert packages_in(ROOT) == {*PACKAGES, "migrations", "tests"}
     (tmp_path / "infrastructure").mkdir()
     (tmp_path / "infrastructure" / "db.py").touch()
     (tmp_path / "setup.py").touch()
@@ -397,7 +399,7 @@ LONGEST = 220
 
 
 def too_long(root: Path) -> list[str]:
-    files = {str(path.relative_to(root)): path for package in HOUSE for path in (root / package).rglob("*.py")}
+    files = {str(path.relative_to(root)): path for package in PACKAGES for path in (root / package).rglob("*.py")}
     return [name for name, path in files.items() if len(path.read_text().splitlines()) > LONGEST]
 
 
@@ -429,7 +431,7 @@ LINT = "from importlinter.cli import lint_imports_command; lint_imports_command(
 
 
 def verdicts(root: Path) -> dict[str, str]:
-    """Of each import contract, whether the tree keeps or breaks it."""
+    """KEPT or BROKEN for each import contract."""
     found = subprocess.run(
         [sys.executable, "-c", LINT, "--no-cache", "--no-logo"],
         cwd=root,
@@ -444,7 +446,7 @@ def verdicts(root: Path) -> dict[str, str]:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    for package in HOUSE:
+    for package in PACKAGES:
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path

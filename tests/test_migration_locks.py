@@ -1,8 +1,8 @@
-"""No migration is in everybody's way: what each of its statements does to tables that people use, as PostgreSQL says.
+"""Migrations block no running service: what PostgreSQL reports about locks and rewrites after each statement.
 
-A release is rolled out while the one before still runs, so a migration only adds. What is added must not make people
-wait: no table is written anew, no index is built or rebuilt under a lock, no row is looked at while others wait, and
-nobody is waited for by whom they wait for.
+A release is rolled out while the previous one still runs, so a migration only adds. It must not make requests wait:
+it rewrites no table, builds no index under a lock, validates no rows under a lock, and never locks two tables, which
+could deadlock.
 """
 
 import asyncio
@@ -77,7 +77,7 @@ class Facts:
 
 
 def statements(migrate: Migration) -> list[str]:
-    """As they are sent, BEGIN and COMMIT too."""
+    """The statements as they are sent, including BEGIN and COMMIT."""
     written = StringIO()
     context = MigrationContext.configure(
         dialect_name="postgresql",
@@ -88,8 +88,8 @@ def statements(migrate: Migration) -> list[str]:
     return written.getvalue().strip().split(";\n\n")
 
 
-async def judged(connection: "asyncpg.Connection", migrate: Migration, *, contracts: bool = False) -> list[str]:
-    """What is wrong with it, once it has run; `contracts` is whether it says which older code it serves no more."""
+async def problems_of(connection: "asyncpg.Connection", migrate: Migration, *, contracts: bool = False) -> list[str]:
+    """Run a migration and return its problems; `contracts`: it declares which older code it no longer serves."""
     found: list[str] = []
     first = before = await Facts.of(connection)
     for statement in statements(migrate):
@@ -99,9 +99,9 @@ async def judged(connection: "asyncpg.Connection", migrate: Migration, *, contra
             return [*found, f"fails: {error}"]
         after = await Facts.of(connection)
         held = {name for (name,) in await connection.fetch(HELD)}
-        found += harm(first, before, after, held=held, concurrently="CONCURRENTLY" in statement)
-        if len(used := sorted(held & first.tables.keys())) > 1:
-            found.append(f"holds {' and '.join(used)} at once, which others take in another order")
+        found += problems_of_statement(first, before, after, held=held, concurrently="CONCURRENTLY" in statement)
+        if len(locked := sorted(held & first.tables.keys())) > 1:
+            found.append(f"holds {' and '.join(locked)} at once, which others take in another order")
         before = after
     if not contracts:
         kept = {*before.tables, *(f"{table}.{column}" for table, column in before.columns)}
@@ -110,15 +110,17 @@ async def judged(connection: "asyncpg.Connection", migrate: Migration, *, contra
     return found
 
 
-def harm(first: Facts, before: Facts, after: Facts, *, held: set[str], concurrently: bool) -> Iterator[str]:
-    """What one statement did to the tables that were there at `first`."""
+def problems_of_statement(
+    first: Facts, before: Facts, after: Facts, *, held: set[str], concurrently: bool
+) -> Iterator[str]:
+    """The problems that one statement caused for the tables of `first`."""
     for table, file in before.tables.items():
         if table in first.tables and after.tables.get(table, file) != file:
             yield f"rewrites {table}"
     for index, file in after.indexes.items():
         table = after.on[index]
         if table in first.tables and before.indexes.get(index) != file and not concurrently:
-            yield f"builds {index} while nobody may write to {table}"
+            yield f"builds {index} under a lock against writes to {table}"
     for (table, column), wanted in after.columns.items():
         if table in first.tables and wanted and not before.columns.get((table, column), False):
             yield f"wants {table}.{column} of code that does not know it"
@@ -127,12 +129,12 @@ def harm(first: Facts, before: Facts, after: Facts, *, held: set[str], concurren
         fresh = bool(column) and (table, column) not in first.columns
         was_valid = not added and before.constraints[table, name][0]
         if table in first.tables and valid and not was_valid and not fresh and (added or table in held):
-            yield f"looks for {name} at every row of {table} while nobody may write to it"
+            yield f"looks for {name} at every row of {table} under a lock against writes to it"
 
 
 @pytest.fixture
-def used(postgres: engines.Postgres) -> str:
-    """A database at the first schema, which people use."""
+def database_in_use(postgres: engines.Postgres) -> str:
+    """A database with the first schema and some rows."""
 
     async def create() -> None:
         admin = await asyncpg.connect(postgres.url)
@@ -150,7 +152,7 @@ def used(postgres: engines.Postgres) -> str:
 
 
 def findings(url: str, *planted: Migration, contracts: bool = False) -> list[str]:
-    """Of all migrations after the first, and then of these."""
+    """The problems of all migrations after the first, and then of these."""
 
     async def run() -> list[str]:
         connection = await asyncpg.connect(url)
@@ -158,10 +160,10 @@ def findings(url: str, *planted: Migration, contracts: bool = False) -> list[str
             found: list[str] = []
             for script in SCRIPTS[1:]:
                 said = hasattr(script.module, "serves_since")
-                harms = await judged(connection, script.module.upgrade, contracts=said)
+                harms = await problems_of(connection, script.module.upgrade, contracts=said)
                 found += [f"{script.revision} {it}" for it in harms]
             for migration in planted:
-                found += await judged(connection, migration, contracts=contracts)
+                found += await problems_of(connection, migration, contracts=contracts)
             return found
         finally:
             await connection.close()
@@ -169,8 +171,8 @@ def findings(url: str, *planted: Migration, contracts: bool = False) -> list[str
     return asyncio.run(run())
 
 
-def test_migrations_lock_no_table_for_long(used: str) -> None:
-    assert findings(used) == []
+def test_migrations_block_no_running_service(database_in_use: str) -> None:
+    assert findings(database_in_use) == []
 
 
 def add(table: str, column: "sa.Column[Any]") -> Migration:
@@ -192,62 +194,62 @@ BAD: dict[str, tuple[Migration, str]] = {
         lambda: op.alter_column("users", "credential_version", type_=sa.BigInteger()),
         "rewrites users",
     ),
-    "a default of each row's own": (
+    "a volatile default": (
         add("users", sa.Column("planted", sa.Uuid, server_default=sa.text("gen_random_uuid()"))),
         "rewrites users",
     ),
-    "another order": (
+    "another collation": (
         lambda: op.alter_column("users", "email", type_=sa.Text(collation="C")),
-        "builds uq_users_email_verified while nobody may write to users",
+        "builds uq_users_email_verified under a lock against writes to users",
     ),
     "an index": (
         lambda: op.create_index("planted", "users", ["created_at"]),
-        "builds planted while nobody may write to users",
+        "builds planted under a lock against writes to users",
     ),
     "a unique constraint": (
         lambda: op.create_unique_constraint("planted", "mails", ["id", "kind"]),
-        "builds planted while nobody may write to mails",
+        "builds planted under a lock against writes to mails",
     ),
-    "nobody knows its value": (add("users", sa.Column("planted", sa.Text, nullable=False)), "fails: "),
-    "nobody knows its value, and nobody is there": (
+    "a required column without a value": (add("users", sa.Column("planted", sa.Text, nullable=False)), "fails: "),
+    "a required column of an empty table": (
         add("clients", sa.Column("planted", sa.Text, nullable=False)),
         "wants clients.planted of code that does not know it",
     ),
-    "a column that may not be empty any more": (
+    "a column that becomes required": (
         lambda: op.alter_column("sessions", "user_id", nullable=False),
-        "looks for sessions_user_id_not_null at every row of sessions while nobody may write to it",
+        "looks for sessions_user_id_not_null at every row of sessions under a lock against writes to it",
     ),
     "a check": (
         lambda: op.create_check_constraint("planted", "mails", "attempts >= 0"),
-        "looks for planted at every row of mails while nobody may write to it",
+        "looks for planted at every row of mails under a lock against writes to it",
     ),
     "a reference": (
         lambda: op.create_foreign_key("planted", "mails", "users", ["user_id"], ["id"]),
-        "looks for planted at every row of mails while nobody may write to it",
+        "looks for planted at every row of mails under a lock against writes to it",
     ),
     "validated under the lock": (
         execute(NOT_VALID, VALIDATE),
-        "looks for planted at every row of mails while nobody may write to it",
+        "looks for planted at every row of mails under a lock against writes to it",
     ),
     "two tables": (
         execute("ALTER TABLE users ADD planted text", "ALTER TABLE mails ADD planted text"),
         "holds mails and users at once, which others take in another order",
     ),
-    "a column less": (lambda: op.drop_column("users", "disabled_at"), "takes users.disabled_at away"),
-    "a column by another name": (
+    "a dropped column": (lambda: op.drop_column("users", "disabled_at"), "takes users.disabled_at away"),
+    "a renamed column": (
         lambda: op.alter_column("users", "role", new_column_name="rank"),
         "takes users.role away",
     ),
-    "a table less": (lambda: op.drop_table("clients"), "takes clients away"),
-    "a table by another name": (lambda: op.rename_table("mails", "letters"), "takes mails away"),
+    "a dropped table": (lambda: op.drop_table("clients"), "takes clients away"),
+    "a renamed table": (lambda: op.rename_table("mails", "letters"), "takes mails away"),
 }
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_migration_is_seen(used: str, bad: str) -> None:
-    migration, harm = BAD[bad]
-    found = findings(used, migration)
-    assert [what for what in found if re.match(re.escape(harm), what)], found
+def test_a_harmful_migration_is_detected(database_in_use: str, bad: str) -> None:
+    migration, expected = BAD[bad]
+    found = findings(database_in_use, migration)
+    assert [what for what in found if re.match(re.escape(expected), what)], found
 
 
 def good() -> None:
@@ -262,9 +264,9 @@ def good() -> None:
         op.create_index("ix_users_planted", "users", ["planted"], postgresql_concurrently=True)
 
 
-def test_good_migration_passes(used: str) -> None:
-    assert findings(used, good) == []
+def test_a_harmless_migration_passes(database_in_use: str) -> None:
+    assert findings(database_in_use, good) == []
 
 
-def test_unused_column_may_be_dropped(used: str) -> None:
-    assert findings(used, lambda: op.drop_column("users", "disabled_at"), contracts=True) == []
+def test_unused_column_may_be_dropped(database_in_use: str) -> None:
+    assert findings(database_in_use, lambda: op.drop_column("users", "disabled_at"), contracts=True) == []

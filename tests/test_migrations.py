@@ -1,4 +1,4 @@
-"""Migrations on real PostgreSQL: up, down and up again, two at once, and never in everybody's way."""
+"""Migrations on real PostgreSQL: up, down and up again, concurrently, and without blocking the running service."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @pytest.fixture
 def fresh(postgres: engines.Postgres) -> str:
-    """A database of its own, with nothing in it."""
+    """An empty database."""
 
     async def create() -> None:
         admin = await asyncpg.connect(postgres.url)
@@ -57,7 +57,7 @@ def migrate(url: str, *arguments: str) -> str:
     return done.stdout
 
 
-async def upgrading(url: str) -> asyncio.subprocess.Process:
+async def start_upgrade(url: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "alembic", "upgrade", "head"),
         cwd=ROOT,
@@ -66,19 +66,19 @@ async def upgrading(url: str) -> asyncio.subprocess.Process:
     )
 
 
-def on(url: str, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
-    async def asked() -> T:
+def run_on(url: str, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
+    async def connect_and_run() -> T:
         connection = await asyncpg.connect(url)
         try:
             return await ask(connection)
         finally:
             await connection.close()
 
-    return asyncio.run(asked())
+    return asyncio.run(connect_and_run())
 
 
-def shape(url: str) -> list[tuple[object, ...]]:
-    """Every column, index and constraint, to compare."""
+def schema_of(url: str) -> list[tuple[object, ...]]:
+    """Every column, index and constraint, for comparison."""
     questions = (
         "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
         " WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1, 2",
@@ -91,12 +91,12 @@ def shape(url: str) -> list[tuple[object, ...]]:
     async def ask(connection: "asyncpg.Connection") -> list[tuple[object, ...]]:
         return [tuple(row) for question in questions for row in await connection.fetch(question)]
 
-    return on(url, ask)
+    return run_on(url, ask)
 
 
-def serves(url: str) -> list[str]:
-    """Whom the schema serves, as it says."""
-    said: str | None = on(
+def served_revisions(url: str) -> list[str]:
+    """The revisions whose code the schema serves, as its comment lists them."""
+    said: str | None = run_on(
         url, lambda connection: connection.fetchval("SELECT obj_description('alembic_version'::regclass, 'pg_class')")
     )
     return (said or "").split()
@@ -105,19 +105,19 @@ def serves(url: str) -> list[str]:
 # -- up and down ------------------------------------------------------------------------------------------
 
 
-def test_every_revision_goes_up_down_and_up_again(fresh: str) -> None:
-    assert shape(fresh) == []
+def test_every_revision_can_be_upgraded_downgraded_and_upgraded_again(fresh: str) -> None:
+    assert schema_of(fresh) == []
     for revision in REVISIONS:
-        before = shape(fresh)
+        before = schema_of(fresh)
         migrate(fresh, "upgrade", revision)
-        after = shape(fresh)
+        after = schema_of(fresh)
         assert after != before
         migrate(fresh, "downgrade", "-1")
-        assert shape(fresh) == before
+        assert schema_of(fresh) == before
         migrate(fresh, "upgrade", revision)
-        assert shape(fresh) == after
+        assert schema_of(fresh) == after
     migrate(fresh, "downgrade", "base")
-    assert shape(fresh) == []
+    assert schema_of(fresh) == []
 
 
 def test_migrated_schema_matches_the_code(fresh: str) -> None:
@@ -152,7 +152,7 @@ def test_role_that_does_not_own_the_database_gets_advice(postgres: engines.Postg
         await connection.execute('DROP ROLE IF EXISTS "A tenant"; CREATE ROLE "A tenant" LOGIN PASSWORD \'secret\'')
         await connection.execute(f"ALTER DATABASE migrating SET search_path = {path}")
 
-    on(fresh, prepare)
+    run_on(fresh, prepare)
     theirs = make_url(fresh).set(username="A tenant", password="secret").render_as_string(hide_password=False)
     done = alembic(theirs, "upgrade", "head")
     assert (done.returncode, done.stdout) == (1, "")
@@ -162,15 +162,15 @@ def test_role_that_does_not_own_the_database_gets_advice(postgres: engines.Postg
     assert f"belongs to {owner}" in said
     assert "alembic" not in said
     assert len(commands) == 2
-    on(fresh, lambda connection: connection.execute("ALTER DATABASE migrating RESET search_path"))
-    on(fresh, lambda connection: connection.execute("".join(commands)))
+    run_on(fresh, lambda connection: connection.execute("ALTER DATABASE migrating RESET search_path"))
+    run_on(fresh, lambda connection: connection.execute("".join(commands)))
     migrate(theirs, "upgrade", "head")
-    on(fresh, lambda connection: connection.execute(f'ALTER DATABASE migrating OWNER TO "{owner}"'))
+    run_on(fresh, lambda connection: connection.execute(f'ALTER DATABASE migrating OWNER TO "{owner}"'))
 
 
 def test_role_that_does_not_own_the_tables_gets_advice(postgres: engines.Postgres, fresh: str) -> None:
     migrate(fresh, "upgrade", "7c1d0e5a94b2")
-    on(
+    run_on(
         fresh,
         lambda connection: connection.execute(
             "DROP ROLE IF EXISTS other_tenant; CREATE ROLE other_tenant LOGIN PASSWORD 'secret';"
@@ -186,7 +186,7 @@ def test_role_that_does_not_own_the_tables_gets_advice(postgres: engines.Postgre
 
 
 def test_read_only_database_is_reported(fresh: str) -> None:
-    on(
+    run_on(
         fresh,
         lambda connection: connection.execute("ALTER DATABASE migrating SET default_transaction_read_only = on"),
     )
@@ -206,39 +206,39 @@ def test_there_is_one_head(fresh: str) -> None:
     assert len(alembic(fresh, "heads").stdout.splitlines()) == 1
 
 
-def test_the_schema_serves_the_release_before(fresh: str) -> None:
-    """Whose processes are started again while this one is rolled out; what they do then, `tests/rolling` shows."""
+def test_the_schema_serves_the_previous_release(fresh: str) -> None:
+    """Its processes may be restarted during the rollout; `tests/rolling` tests their behaviour."""
     migrate(fresh, "upgrade", "head")
-    assert BEFORE in serves(fresh)
-    assert serves(fresh)[-1] == head()
+    assert BEFORE in served_revisions(fresh)
+    assert served_revisions(fresh)[-1] == head()
 
 
 def test_upgrade_of_a_current_database_changes_nothing(fresh: str) -> None:
     migrate(fresh, "upgrade", "head")
-    once = shape(fresh)
+    once = schema_of(fresh)
     migrate(fresh, "upgrade", "head")
-    assert shape(fresh) == once
+    assert schema_of(fresh) == once
 
 
-def test_the_statements_can_be_printed_instead_and_do_the_same(fresh: str) -> None:
+def test_printed_statements_create_the_same_schema(fresh: str) -> None:
     script = migrate("postgresql://nobody@127.0.0.1:1/nowhere", "upgrade", "head", "--sql")
     migrate(fresh, "upgrade", "head")
-    migrated, served = shape(fresh), serves(fresh)
+    migrated, served = schema_of(fresh), served_revisions(fresh)
     migrate(fresh, "downgrade", "base")
 
     async def drop_and_run(connection: "asyncpg.Connection") -> None:
         await connection.execute("DROP TABLE alembic_version")
-        # One by one, as psql does: what is sent together is a transaction.
+        # One by one, as psql does, because statements sent together are one transaction.
         for statement in script.strip().split(";\n\n"):
             await connection.execute(statement)
 
-    on(fresh, drop_and_run)
-    assert (shape(fresh), serves(fresh)) == (migrated, served)
+    run_on(fresh, drop_and_run)
+    assert (schema_of(fresh), served_revisions(fresh)) == (migrated, served)
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
 def test_provenance_is_derived_from_events_and_unknown_in_later_rows(fresh: str) -> None:
-    """With more events than a batch of the migration. Rows that 0.2.0 inserts afterwards have none."""
+    """There are more events than one batch of the migration. Rows that 0.2.0 inserts later have no provenance."""
     migrate(fresh, "upgrade", "91c4be07d2a6")
 
     async def insert(connection: "asyncpg.Connection", email: str, *actions: str) -> None:
@@ -259,9 +259,9 @@ def test_provenance_is_derived_from_events_and_unknown_in_later_rows(fresh: str)
         rows = await connection.fetch("SELECT email, provenance, imported_at::date::text FROM users")
         return {email: tuple(found) for email, *found in rows}
 
-    on(fresh, before)
+    run_on(fresh, before)
     migrate(fresh, "upgrade", "head")
-    assert on(fresh, after) == {
+    assert run_on(fresh, after) == {
         "registered": ("self", None),
         "created": ("operator", None),
         "imported": ("import", "2026-11-24"),
@@ -270,24 +270,24 @@ def test_provenance_is_derived_from_events_and_unknown_in_later_rows(fresh: str)
     }
 
 
-# -- others who are there at the same time ----------------------------------------------------------------
+# -- concurrent deployments and requests ------------------------------------------------------------------
 
 
 def test_concurrent_migrations_all_succeed(fresh: str) -> None:
-    async def at_once() -> list[int | None]:
-        runs = [await upgrading(fresh) for _ in range(3)]
+    async def upgrade_three_times() -> list[int | None]:
+        runs = [await start_upgrade(fresh) for _ in range(3)]
         return [await run.wait() for run in runs]
 
-    assert asyncio.run(at_once()) == [0, 0, 0]
+    assert asyncio.run(upgrade_three_times()) == [0, 0, 0]
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
-def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -> None:
-    """The lock timeout is 1.3 seconds; a migration may take longer, and whoever comes second must not fail."""
+def test_a_deployment_waits_for_another_longer_than_the_lock_timeout(fresh: str) -> None:
+    """The lock timeout is 1.3 seconds; a migration may take longer, and a concurrent deployment must not fail."""
 
     async def hold(connection: "asyncpg.Connection") -> int | None:
         await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
-        second = await upgrading(fresh)
+        second = await start_upgrade(fresh)
         asking = (
             "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'latchkey migrate'"
             " AND query LIKE '%pg_try_advisory_lock%' OR query LIKE '%pg_locks%'"
@@ -300,12 +300,12 @@ def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -
         await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
         return await second.wait()
 
-    assert on(fresh, hold) == 0
+    assert run_on(fresh, hold) == 0
 
 
 def test_migration_without_its_lock_gives_up_and_changes_nothing(fresh: str, tmp_path: Path) -> None:
     migrate(fresh, "upgrade", "head")
-    before = shape(fresh)
+    before = schema_of(fresh)
     root = tree_with(
         tmp_path / "house",
         planted="""
@@ -318,23 +318,23 @@ def downgrade(): ...
 
     async def block(connection: "asyncpg.Connection") -> str:
         async with connection.transaction():
-            await connection.execute("SELECT count(*) FROM users")  # an open transaction of some report
+            await connection.execute("SELECT count(*) FROM users")  # an open transaction, as of a report
             done = await asyncio.to_thread(alembic, fresh, "upgrade", "head", root=root)
             assert done.returncode == 1
-            # Nobody queues behind a migration that has given up.
+            # No query waits behind a migration that has given up.
             await connection.execute("SELECT count(*) FROM users")
         return done.stderr
 
-    said = on(fresh, block)
+    said = run_on(fresh, block)
     assert said.count("\n") == 1
     assert said.startswith("The migration gave up: it waited a second for a lock")
-    assert shape(fresh) == before
+    assert schema_of(fresh) == before
     assert alembic(fresh, "upgrade", "head", root=root).returncode == 0
-    assert shape(fresh) != before
+    assert schema_of(fresh) != before
 
 
 def test_half_built_index_is_rebuilt(fresh: str) -> None:
-    """Here by a statement timeout of the role; a killed deployment leaves the same behind."""
+    """Caused here by a statement timeout; a killed deployment leaves the same state."""
     migrate(fresh, "upgrade", "7c1d0e5a94b2")
 
     async def interrupted(connection: "asyncpg.Connection") -> None:
@@ -347,32 +347,32 @@ def test_half_built_index_is_rebuilt(fresh: str) -> None:
         await building.close()
 
     invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
-    on(fresh, interrupted)
-    assert on(fresh, lambda connection: connection.fetchval(invalid)) == 1
+    run_on(fresh, interrupted)
+    assert run_on(fresh, lambda connection: connection.fetchval(invalid)) == 1
     migrate(fresh, "upgrade", "head")
-    assert on(fresh, lambda connection: connection.fetchval(invalid)) == 0
+    assert run_on(fresh, lambda connection: connection.fetchval(invalid)) == 0
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
 def test_indexes_are_built_during_writes_and_another_migration(fresh: str) -> None:
-    """Who waits for a turn must not be waited for: neither of the two would ever end."""
+    """A waiting migration must hold nothing that the running one waits for, or both would deadlock."""
     migrate(fresh, "upgrade", "7c1d0e5a94b2")
 
     async def both(connection: "asyncpg.Connection") -> list[int | None]:
         async with connection.transaction():
             await connection.execute("UPDATE sessions SET ip = ''")
-            runs = [await upgrading(fresh) for _ in range(2)]
+            runs = [await start_upgrade(fresh) for _ in range(2)]
             other = await asyncpg.connect(fresh)
             while not await other.fetchval("SELECT count(*) FROM pg_stat_progress_create_index"):
                 assert {run.returncode for run in runs} == {None}
                 await asyncio.sleep(0.05)
             await other.execute("SET lock_timeout = '100ms'")
-            await other.execute("UPDATE sessions SET ip = ''")  # nobody else is kept from writing
+            await other.execute("UPDATE sessions SET ip = ''")  # other writes are not blocked
             await other.close()
-            await asyncio.sleep(2)  # longer than a lock is waited for
+            await asyncio.sleep(2)  # longer than the lock timeout
         return [await run.wait() for run in runs]
 
-    assert on(fresh, both) == [0, 0]
+    assert run_on(fresh, both) == [0, 0]
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
@@ -389,13 +389,13 @@ def test_indexes_are_built_during_writes_and_another_migration(fresh: str) -> No
     ],
 )
 def test_a_migration_does_not_rely_on_defaults_of_the_database(fresh: str, default: str) -> None:
-    on(fresh, lambda connection: connection.execute(f"ALTER DATABASE migrating SET {default}"))
+    run_on(fresh, lambda connection: connection.execute(f"ALTER DATABASE migrating SET {default}"))
     migrate(fresh, "upgrade", "head")
-    on(fresh, lambda connection: connection.execute("ALTER DATABASE migrating RESET ALL"))
+    run_on(fresh, lambda connection: connection.execute("ALTER DATABASE migrating RESET ALL"))
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
-def test_a_migration_that_waits_says_for_whom(fresh: str) -> None:
+def test_a_waiting_migration_names_the_blocking_process(fresh: str) -> None:
     migrate(fresh, "upgrade", "7c1d0e5a94b2")
 
     async def wait(connection: "asyncpg.Connection") -> tuple[str, int, int]:
@@ -419,7 +419,7 @@ def test_a_migration_that_waits_says_for_whom(fresh: str) -> None:
         assert await run.wait() == 0
         return said, *pids
 
-    said, running, console = on(fresh, wait)
+    said, running, console = run_on(fresh, wait)
     first, second = said.splitlines()
     assert first.startswith(f"Another migration of this database is running: waiting for pid {running} (user ")
     assert second.startswith(f"The migration cannot go on: waiting for pid {console} (user ")
@@ -427,11 +427,11 @@ def test_a_migration_that_waits_says_for_whom(fresh: str) -> None:
     assert second.endswith(f"SELECT pg_terminate_backend({console}) would end it.")
 
 
-# -- is it as the code expects? ---------------------------------------------------------------------------
+# -- schema check at start --------------------------------------------------------------------------------
 
 
-def insisted(url: str, *, timeout: float = 0.0) -> str:
-    """What it says; nothing where all is well."""
+def schema_error(url: str, *, timeout: float = 0.0) -> str:
+    """The error of the schema check; empty if there is none."""
 
     async def insist() -> str:
         database = Database(url, deadline=1.0)
@@ -446,24 +446,26 @@ def insisted(url: str, *, timeout: float = 0.0) -> str:
     return asyncio.run(insist())
 
 
-def test_a_schema_at_the_head_is_fine(fresh: str) -> None:
+def test_a_schema_at_the_head_is_accepted(fresh: str) -> None:
     migrate(fresh, "upgrade", "head")
-    assert insisted(fresh) == ""
+    assert schema_error(fresh) == ""
 
 
 def test_missing_schema_is_distinguished_from_another_one(fresh: str) -> None:
     missing = f"The database has no schema yet, this version needs {head()}. Run `make migrate`."
-    assert insisted(fresh) == missing
+    assert schema_error(fresh) == missing
     migrate(fresh, "upgrade", "head")
 
     async def set_back(connection: "asyncpg.Connection") -> object:
         return await connection.execute("UPDATE alembic_version SET version_num = 'abc123'")
 
-    on(fresh, set_back)
-    assert insisted(fresh) == f"The database has the schema abc123, this version needs {head()}. Run `make migrate`."
-    migrate_back = on(fresh, lambda connection: connection.execute("DELETE FROM alembic_version"))
+    run_on(fresh, set_back)
+    assert (
+        schema_error(fresh) == f"The database has the schema abc123, this version needs {head()}. Run `make migrate`."
+    )
+    migrate_back = run_on(fresh, lambda connection: connection.execute("DELETE FROM alembic_version"))
     assert migrate_back == "DELETE 1"
-    assert insisted(fresh) == missing
+    assert schema_error(fresh) == missing
 
 
 def test_migration_logs_the_revisions(fresh: str) -> None:
@@ -485,48 +487,48 @@ def downgrade(): ...
 
 
 def test_newer_schema_is_accepted_if_it_serves_this_release(fresh: str, tmp_path: Path) -> None:
-    """A process of the release before may be started again while the next one is rolled out, and after it."""
+    """Processes of the previous release may be restarted during a rollout and after it."""
     newer = tree_with(tmp_path / "newer", adds=ADDS)
     assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
-    assert serves(fresh) == [*REVISIONS, "adds"]
-    assert insisted(fresh) == ""
-    # An old release has nothing to migrate there, and does not fail for it.
+    assert served_revisions(fresh) == [*REVISIONS, "adds"]
+    assert schema_error(fresh) == ""
+    # An old release has nothing to migrate there, and does not fail.
     assert migrate(fresh, "upgrade", "head").endswith(
         "newer than this version and compatible with it: nothing to do.\n"
     )
 
     newest = tree_with(tmp_path / "newest", adds=ADDS, takes_away=TAKES_AWAY)
     assert alembic(fresh, "upgrade", "head", root=newest).returncode == 0
-    assert serves(fresh) == ["adds", "takes_away"]
-    assert insisted(fresh) == (
+    assert served_revisions(fresh) == ["adds", "takes_away"]
+    assert schema_error(fresh) == (
         f"The database has the schema takes_away, this version needs {head()}. Run `make migrate`."
     )
     assert alembic(fresh, "upgrade", "head").returncode != 0
 
     assert alembic(fresh, "downgrade", "-2", root=newest).returncode == 0
-    assert serves(fresh) == REVISIONS
-    assert insisted(fresh) == ""
+    assert served_revisions(fresh) == REVISIONS
+    assert schema_error(fresh) == ""
 
 
 def test_newer_schema_that_names_no_release_is_refused(fresh: str, tmp_path: Path) -> None:
     newer = tree_with(tmp_path / "newer", adds=ADDS)
     assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
-    # Somebody has set it by hand: what is said of another schema is not said of this one.
-    on(fresh, lambda connection: connection.execute("UPDATE alembic_version SET version_num = 'abc123'"))
-    assert "has the schema abc123" in insisted(fresh)
-    on(fresh, lambda connection: connection.execute("UPDATE alembic_version SET version_num = 'adds'"))
-    assert insisted(fresh) == ""
-    on(fresh, lambda connection: connection.execute("COMMENT ON TABLE alembic_version IS NULL"))
-    assert "has the schema adds" in insisted(fresh)
+    # Set by hand: the comment lists the revisions of another schema.
+    run_on(fresh, lambda connection: connection.execute("UPDATE alembic_version SET version_num = 'abc123'"))
+    assert "has the schema abc123" in schema_error(fresh)
+    run_on(fresh, lambda connection: connection.execute("UPDATE alembic_version SET version_num = 'adds'"))
+    assert schema_error(fresh) == ""
+    run_on(fresh, lambda connection: connection.execute("COMMENT ON TABLE alembic_version IS NULL"))
+    assert "has the schema adds" in schema_error(fresh)
 
 
 @pytest.mark.parametrize("names", [(head(), "ffffffffffff"), ("ffffffffffff", head())], ids=["ours", "the other"])
-def test_a_schema_of_two_names_is_refused_whichever_comes_first(fresh: str, names: tuple[str, str]) -> None:
+def test_a_schema_with_two_revisions_is_refused_in_either_order(fresh: str, names: tuple[str, str]) -> None:
     migrate(fresh, "upgrade", "head")
     first, then = names
-    on(fresh, lambda connection: connection.execute("DELETE FROM alembic_version"))
-    on(fresh, lambda connection: connection.execute("INSERT INTO alembic_version VALUES ($1), ($2)", first, then))
-    assert f"has the schema {head()} and ffffffffffff, this version needs {head()}" in insisted(fresh)
+    run_on(fresh, lambda connection: connection.execute("DELETE FROM alembic_version"))
+    run_on(fresh, lambda connection: connection.execute("INSERT INTO alembic_version VALUES ($1), ($2)", first, then))
+    assert f"has the schema {head()} and ffffffffffff, this version needs {head()}" in schema_error(fresh)
     done = alembic(fresh, "upgrade", "head")
     assert done.returncode != 0
     assert "Traceback" not in done.stderr
@@ -543,8 +545,8 @@ def test_a_schema_of_two_names_is_refused_whichever_comes_first(fresh: str, name
 )
 def test_invalid_alembic_version_is_reported_in_one_line(fresh: str, spoilt: str, why: str) -> None:
     migrate(fresh, "upgrade", "head")
-    on(fresh, lambda connection: connection.execute(spoilt))
-    assert "Run `make migrate`." in insisted(fresh)
+    run_on(fresh, lambda connection: connection.execute(spoilt))
+    assert "Run `make migrate`." in schema_error(fresh)
     done = alembic(fresh, "upgrade", "head")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert done.stderr.startswith(f"The migration failed: {why}. If alembic_version does not tell")
@@ -554,33 +556,39 @@ def test_invalid_alembic_version_is_reported_in_one_line(fresh: str, spoilt: str
 def test_older_schema_is_refused_even_if_marked_as_serving(fresh: str) -> None:
     migrate(fresh, "upgrade", REVISIONS[-2])
     said = f"COMMENT ON TABLE alembic_version IS '{head()} {REVISIONS[-2]}'"
-    on(fresh, lambda connection: connection.execute(said))
-    assert insisted(fresh).startswith(f"The database has the schema {REVISIONS[-2]}, this version needs {head()}.")
+    run_on(fresh, lambda connection: connection.execute(said))
+    assert schema_error(fresh).startswith(
+        f"The database has the schema {REVISIONS[-2]}, this version needs {head()}."
+    )
     migrate(fresh, "upgrade", "head")
-    assert insisted(fresh) == ""
+    assert schema_error(fresh) == ""
 
 
 def test_an_older_schema_is_refused(fresh: str) -> None:
     migrate(fresh, "upgrade", REVISIONS[-2])
-    assert insisted(fresh).startswith(f"The database has the schema {REVISIONS[-2]}, this version needs {head()}.")
+    assert schema_error(fresh).startswith(
+        f"The database has the schema {REVISIONS[-2]}, this version needs {head()}."
+    )
 
 
 @pytest.mark.parametrize("timeout", [0.0, 0.5])
-def test_a_database_that_does_not_answer_is_named_without_its_password(timeout: float) -> None:
-    said = insisted("postgresql://latchkey:hunter2@127.0.0.1:1/latchkey", timeout=timeout)
+def test_an_unreachable_database_is_reported_without_its_password(timeout: float) -> None:
+    said = schema_error("postgresql://latchkey:hunter2@127.0.0.1:1/latchkey", timeout=timeout)
     assert said.startswith("The database at 127.0.0.1:1 cannot be used, see LATCHKEY_DATABASE_URL: ")
     assert "hunter2" not in said
 
 
 def test_refused_connection_is_not_a_missing_schema(postgres: engines.Postgres) -> None:
-    assert insisted(postgres.url.replace("@", "x@")).endswith('password authentication failed for user "latchkey"')
-    assert insisted(postgres.url_of("nowhere")).endswith('database "nowhere" does not exist')
+    assert schema_error(postgres.url.replace("@", "x@")).endswith(
+        'password authentication failed for user "latchkey"'
+    )
+    assert schema_error(postgres.url_of("nowhere")).endswith('database "nowhere" does not exist')
 
 
 def test_silent_database_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        said = insisted(f"postgresql://latchkey:hunter2@127.0.0.1:{port}/latchkey")
+        said = schema_error(f"postgresql://latchkey:hunter2@127.0.0.1:{port}/latchkey")
     assert said == f"The database at 127.0.0.1:{port} cannot be used, see LATCHKEY_DATABASE_URL: it does not answer"
 
 

@@ -1,4 +1,4 @@
-"""Identifiers use the field's terms: each retired word stands here once, with what replaced it."""
+"""Identifiers use the field's terms: each retired word is listed once, with its replacement."""
 
 import ast
 import re
@@ -95,11 +95,11 @@ RETIRED_WORDS = {
     "governors": "active admins",
     "governs": "is_active_admin",
 }
-"""Words that are no part of any identifier; `_` and capitals separate words."""
+"""Words that no identifier contains; `_` and capitals separate words."""
 
 
 def defined(tree: ast.AST) -> Iterator[tuple[int, str]]:
-    """Line and name of all that a source defines. Names that it only uses are defined elsewhere, or by a library."""
+    """Line and name of everything that a source defines. Names that it only uses are defined elsewhere."""
     for node in ast.walk(tree):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
@@ -113,7 +113,7 @@ def defined(tree: ast.AST) -> Iterator[tuple[int, str]]:
 
 
 def replacement(identifier: str) -> str | None:
-    """What to write instead; None where the identifier is fine."""
+    """The replacement, or None if the identifier is allowed."""
     words = (word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])", identifier))
     retired = (RETIRED_WORDS.get(word) for word in words)
     return RETIRED_NAMES.get(identifier) or next(filter(None, retired), None)

@@ -1,4 +1,4 @@
-"""A service for clients that others wrote, and what they need to know of it."""
+"""A service for third-party clients, and the settings that they need."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ Run = Callable[..., str]
 
 
 AUDIENCE = "http://testserver"
-"""What Django's test client takes itself for. Resource servers refuse tokens that are not for them (RFC 8707)."""
+"""The audience of Django's test client. Resource servers refuse tokens for another audience (RFC 8707)."""
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +34,7 @@ def shared_service(databases: DatabaseFactory, tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def environ(service: Service) -> dict[str, str]:
-    """How a client finds the service, a user of it, and its own credentials."""
+    """The URL of the service, a user, and the credentials of a client."""
     client_id, secret = service.credentials("journey")
     login = service.user("journey")
     token = service.client().log_in(login).pair["access_token"]
@@ -50,7 +50,7 @@ def environ(service: Service) -> dict[str, str]:
 
 @pytest.fixture
 def run(environ: dict[str, str]) -> Run:
-    """Runs a program as a client; what it printed. Fails where it fails."""
+    """Runs a client program, asserts that it succeeds, and returns its output."""
 
     def run(*command: object, folder: Path) -> str:
         finished = subprocess.run(
@@ -70,7 +70,7 @@ def run(environ: dict[str, str]) -> Run:
 
 @pytest.fixture(scope="session")
 def node() -> Path:
-    """The folder with the packages of npm."""
+    """The folder with the installed npm packages."""
     npm, folder = program("npm"), HERE / "node"
     subprocess.run([npm, "ci", "--silent"], cwd=folder, check=True)
     return folder

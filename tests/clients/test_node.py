@@ -1,4 +1,4 @@
-"""Libraries of Node.js that verify, introspect and revoke, and a client generated from the OpenAPI document."""
+"""Node.js libraries that verify, introspect and revoke tokens, and a client generated from the OpenAPI document."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Libraries of Python that verify and introspect, a generated client, and a fuzzer."""
+"""Python libraries that verify and introspect tokens, a generated client, and a fuzzer."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_openapi_python_client_walks_the_journey(run: Run, document: Path, tmp_p
 
 
 def test_schemathesis_finds_no_problem(service: Service, run: Run) -> None:
-    """Every check, for an admin, and for a program that introspects; without the calls that would end the session."""
+    """All checks, as an admin and as an introspecting client, without the calls that would end the session."""
     document = f"{service.url}/openapi.json"
     options = ("run", document, "--checks", "all", "--max-examples", "20", "--seed", "1")
     schemathesis, folder = PYTHON.with_name("st"), HERE / "python"

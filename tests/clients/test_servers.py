@@ -1,4 +1,4 @@
-"""Apache and HAProxy of Debian in front of a service, checking tokens by themselves or by asking."""
+"""Debian's Apache and HAProxy in front of a service, which verify tokens by keys or by introspection."""
 
 import shutil
 import subprocess
@@ -74,7 +74,7 @@ Start = Callable[..., None]
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """One that Apache, which gives its rights up, can read."""
+    """A folder that Apache can read after it has dropped its privileges."""
     made = Path(tempfile.mkdtemp())
     made.chmod(0o755)
     (made / "public").mkdir()
@@ -85,7 +85,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def start(folder: Path) -> Iterator[Start]:
-    """Starts a server in the foreground, with its settings in a file, and waits until it listens."""
+    """Starts a server in the foreground, with its configuration in a file, and waits until it listens."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start(command: list[str], config: str, port: int, *, scheme: str = "http") -> None:
@@ -112,7 +112,7 @@ def start(folder: Path) -> Iterator[Start]:
 
 
 def statuses(url: str, client: Client) -> tuple[int, int, int]:
-    """What is answered to the token of a new login, after a refresh, and after a logout."""
+    """The status for the access token after a login, after a refresh, and after a logout."""
 
     def status() -> int:
         return httpx.get(url, headers={"Authorization": client.headers["Authorization"]}).status_code
@@ -125,7 +125,7 @@ def statuses(url: str, client: Client) -> tuple[int, int, int]:
 
 
 def tls(service: Service, folder: Path, start: Start) -> str:
-    """The service by https: mod_auth_openidc asks nothing else."""
+    """The service by https, which mod_auth_openidc requires."""
     authority = Authority(folder)
     certificate, port = authority.certificate("127.0.0.1"), free_port()
     config = TLS.format(port=port, certificate=certificate, host=service.url.removeprefix("http://"))

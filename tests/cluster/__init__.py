@@ -1,1 +1,1 @@
-"""Latchkey behind what stands between it and its engines elsewhere: Sentinels, clusters, PgBouncer."""
+"""Latchkey with Redis Sentinel, Redis Cluster and PgBouncer."""

@@ -1,4 +1,4 @@
-"""One database server for the run, and nothing that another folder's tests share."""
+"""One database server for the run; nothing is shared with tests of other folders."""
 
 from tests.entrypoints.conftest import databases
 

@@ -1,4 +1,4 @@
-"""Two API processes on Redis that changes its server: killed, or stopped for longer than the others wait for it."""
+"""Two API processes on Redis while its primary fails over, because it is killed or paused for too long."""
 
 import asyncio
 import itertools
@@ -24,29 +24,29 @@ from tests.support.cluster_users import Pair, load
 from tests.support.service import Service, code, eventually
 
 HEALED = 20.0
-"""Seconds from a master's death to the last process that believes the next one, on a machine that has other things to
-do. Sentinels or nodes agree within five; a lease, and a round, are two more."""
+"""Seconds from the failure of a master until the last process trusts the next one, on a busy machine. Sentinels or
+nodes agree within five; a lease and a renewal are two more."""
 
 _numbers = itertools.count(1)
 
 
-class OnFleet(Pair):
+class PairOnFleet(Pair):
     def __init__(self, service: Service, fleet: Fleet) -> None:
         super().__init__(service)
         self.fleet = fleet
 
 
 @pytest.fixture(scope="module", params=[Sentinels, Cluster])
-def started(
+def fleet_pair(
     request: pytest.FixtureRequest, databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OnFleet]:
+) -> Iterator[PairOnFleet]:
     fleet: Fleet = request.param(tmp_path_factory.mktemp("fleet"))
     service = Service(tmp_path_factory.mktemp("service"), databases()[0], fleet.url, processes=1)
     service.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"}
     service.environ["LATCHKEY_PUBLIC_URL"] = "http://accounts.example.org"  # two ports, one issuer
     try:
         eventually(fleet.whole, within=60)
-        yield OnFleet(service, fleet)
+        yield PairOnFleet(service, fleet)
     finally:
         service.close_clients()
         service.stop()
@@ -54,15 +54,15 @@ def started(
 
 
 @pytest.fixture
-def pair(started: OnFleet) -> Iterator[OnFleet]:
-    eventually(started.fleet.whole, within=60)
-    started.wait()
-    yield started
-    started.service.close_clients()
+def pair(fleet_pair: PairOnFleet) -> Iterator[PairOnFleet]:
+    eventually(fleet_pair.fleet.whole, within=60)
+    fleet_pair.wait()
+    yield fleet_pair
+    fleet_pair.service.close_clients()
 
 
-async def guesses(pair: OnFleet, times: int) -> Counter[str]:
-    """What wrong passwords for one account are answered, all at once and at both processes."""
+async def guess_passwords(pair: PairOnFleet, times: int) -> Counter[str]:
+    """The codes of concurrent logins with wrong passwords for one account, at both processes."""
     login, forwarded = pair.service.user("victim"), {"X-Forwarded-For": f"198.18.{next(_numbers)}.1"}
     async with httpx.AsyncClient(headers=forwarded, timeout=60) as client:
         body = {"login": login, "password": "not the passphrase at all"}
@@ -70,14 +70,14 @@ async def guesses(pair: OnFleet, times: int) -> Counter[str]:
         return Counter(map(code, await asyncio.gather(*calls)))
 
 
-def counts_exactly(pair: OnFleet) -> None:
-    heard = asyncio.run(guesses(pair, 30))
-    # Where the machine is too busy to look at a password, that attempt is given back.
-    assert 10 - heard["overloaded"] <= heard["invalid_credentials"] <= 10
-    assert heard["rate_limited"] >= 20 - heard["overloaded"]
+def assert_exact_limits(pair: PairOnFleet) -> None:
+    codes = asyncio.run(guess_passwords(pair, 30))
+    # If the machine is too busy to check a password, that attempt is refunded.
+    assert 10 - codes["overloaded"] <= codes["invalid_credentials"] <= 10
+    assert codes["rate_limited"] >= 20 - codes["overloaded"]
 
 
-def test_logout_is_in_force_and_limits_are_exact_across_processes(pair: OnFleet) -> None:
+def test_a_logout_takes_effect_and_limits_are_exact_across_processes(pair: PairOnFleet) -> None:
     email = pair.service.user("member")
     for number in range(10):
         here, there = pair.apis[number % 2], 1 - number % 2
@@ -87,33 +87,33 @@ def test_logout_is_in_force_and_limits_are_exact_across_processes(pair: OnFleet)
         assert member.post("/v1/logout").status_code == 204
         assert pair.me(token, there).status_code == 401
         assert pair.me(token, 1 - there).status_code == 401
-    counts_exactly(pair)
+    assert_exact_limits(pair)
 
 
 @pytest.mark.anyio
-async def test_doctor_finds_no_problem(pair: OnFleet) -> None:
+async def test_doctor_finds_no_problem(pair: PairOnFleet) -> None:
     found = [it async for it in check_redis(settings_of(pair.service.environ), now)]
     assert len(found) > 2
     assert [str(it) for it in found if it.state is not State.OK] == []
     assert PASSWORD not in str(found)
 
 
-def nudged(nudge: DramatiqNudge, broker: RedisBroker) -> None:
-    """Tell of a mail until somebody hears of it; what is lost while the server changes is no worse than a second."""
+def assert_nudge_arrives(nudge: DramatiqNudge, broker: RedisBroker) -> None:
+    """Notify workers until one receives it; a notification lost during a failover costs a second at most."""
 
-    def heard() -> bool:
+    def nudge_arrives() -> bool:
         nudge([uuid4()])
         with suppress(ConnectionClosed):
             return next(broker.consume(QUEUE)) is not None
         return False
 
-    eventually(heard)
+    eventually(nudge_arrives)
 
 
-def test_killed_master_that_returns_with_old_data_revives_no_session(pair: OnFleet) -> None:
+def test_killed_master_that_returns_with_old_data_revives_no_session(pair: PairOnFleet) -> None:
     fleet = pair.fleet
     nudge, broker = DramatiqNudge(fleet.url), make_broker(fleet.url, deadline=2.0)
-    nudged(nudge, broker)
+    assert_nudge_arrives(nudge, broker)
     with load(pair) as people:
         people.go_on(20)
         died = monotonic()
@@ -122,7 +122,7 @@ def test_killed_master_that_returns_with_old_data_revives_no_session(pair: OnFle
         pair.wait(within=HEALED)
         print(f"healed in {monotonic() - died:.1f} s")
         assert monotonic() - died < HEALED
-        nudged(nudge, broker)
+        assert_nudge_arrives(nudge, broker)
         people.go_on(20)
         fleet.swap()
         fleet.spare.start()
@@ -130,12 +130,12 @@ def test_killed_master_that_returns_with_old_data_revives_no_session(pair: OnFle
         eventually(fleet.whole, within=60)
         people.go_on(20)
         pair.wait()
-    counts_exactly(pair)
+    assert_exact_limits(pair)
     nudge.close()
     broker.client.close()
 
 
-def test_paused_master_that_resumes_revives_no_session(pair: OnFleet) -> None:
+def test_paused_master_that_resumes_revives_no_session(pair: PairOnFleet) -> None:
     fleet = pair.fleet
     with load(pair) as people:
         people.go_on(20)
@@ -154,4 +154,4 @@ def test_paused_master_that_resumes_revives_no_session(pair: OnFleet) -> None:
         eventually(fleet.whole, within=60)
         people.go_on(20)
         pair.wait()
-    counts_exactly(pair)
+    assert_exact_limits(pair)

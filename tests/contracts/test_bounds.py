@@ -120,7 +120,7 @@ EXERCISED = {
         "faults/test_smtp_answers.py::test_slow_server_gets_each_mail_once_and_delays_no_other",
         "application/test_deliver_mail_leases.py::test_the_mail_of_a_dead_worker_is_due_when_the_lease_ends",
         "application/test_deliver_mail_trouble.py::test_a_delayed_mail_is_retried_with_increasing_delays",
-        "faults/test_stopped_workers.py::test_mails_of_a_stopped_worker_are_handed_on_despite_a_stall",
+        "faults/test_stopped_workers.py::test_mails_of_a_stopped_worker_are_released_despite_a_stalled_server",
     ],
     "notifications to workers": [
         "contracts/test_dramatiq_queue.py::test_silent_redis_delays_nothing_and_excess_is_dropped",
@@ -128,9 +128,9 @@ EXERCISED = {
     ],
     "shutdown": [
         "faults/test_shutdown.py::test_rolling_restart_behind_nginx_shows_no_error",
-        "faults/test_shutdown.py::test_a_long_queue_is_served_first",
+        "faults/test_shutdown.py::test_queued_connections_are_served_before_the_stop",
         "faults/test_shutdown.py::test_silent_connection_does_not_delay_the_stop",
-        "faults/test_stopped_workers.py::test_mails_of_a_stopped_worker_are_handed_on_despite_a_stall",
+        "faults/test_stopped_workers.py::test_mails_of_a_stopped_worker_are_released_despite_a_stalled_server",
     ],
 }
 

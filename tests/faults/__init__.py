@@ -1,1 +1,1 @@
-"""What happens when parts of the house are really killed, cut off, filled up or lied to. `make test-faults`."""
+"""Fault injection: parts are killed, disconnected, filled up or misled. `make test-faults`."""

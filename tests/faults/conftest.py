@@ -1,4 +1,4 @@
-"""One house for each module: a fault that it does not recover from is seen by the test after it."""
+"""One stack for each module: the next test notices a fault from which it did not recover."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tests.support.fault_stack import Stack, fault_stack
 
 @pytest.fixture(scope="module")
 def module_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two API processes and no worker yet, with the SETTINGS of the module, if it has any."""
+    """Two API processes and no worker yet, with the `SETTINGS` of the module, if any."""
     with fault_stack(tmp_path_factory.mktemp("stack")) as stack:
         stack.service.environ |= getattr(request.module, "SETTINGS", {})
         stack.add_api()
@@ -27,7 +27,7 @@ def stack(module_stack: Stack) -> Iterator[Stack]:
 
 @pytest.fixture
 def stack_with_mail(stack: Stack) -> Iterator[Stack]:
-    """Two workers, and a postbox that behaves again afterwards."""
+    """With two workers; the SMTP server is reset afterwards."""
     while len(stack.workers) < 2:
         stack.add_worker()
     yield stack

@@ -1,4 +1,4 @@
-"""Clocks that disagree, and one that is set back: what is from the future is refused, and nothing lasts for ever."""
+"""Clocks that differ or are set back: tokens from the future are refused, and nothing is valid forever."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ RIGHT, WRONG = 0, 1
 
 @pytest.fixture(scope="module")
 def skew(module_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """How wrong the clock of the second process is; it reads this all the time."""
+    """The file with the skew of the second process in seconds, which that process reads all the time."""
     file = tmp_path_factory.mktemp("clock") / "skew"
     file.write_text("0")
     module_stack.apis.pop().stop()
@@ -22,8 +22,8 @@ def skew(module_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def me(stack: Stack, number: int, visitor: Client) -> str:
-    """What a process says to somebody: a code, or nothing where they are welcome."""
+def code_of_me(stack: Stack, number: int, visitor: Client) -> str:
+    """The error code of `GET /v1/me` at a process; empty if the token is accepted."""
     answer = stack.client(number).get("/v1/me", headers=bearer(visitor.pair["access_token"]))
     return "" if answer.status_code == 200 else code(answer)
 
@@ -33,7 +33,7 @@ def test_half_a_minute_of_skew_is_tolerated(stack: Stack, skew: Path, seconds: i
     skew.write_text(str(seconds))
     visitor = stack.client(WRONG).log_in(stack.service.user("visitor"))
     for number in (RIGHT, WRONG, RIGHT):
-        assert me(stack, RIGHT, visitor) == me(stack, WRONG, visitor) == ""
+        assert code_of_me(stack, RIGHT, visitor) == code_of_me(stack, WRONG, visitor) == ""
         visitor.take(stack.client(number).renew(visitor.pair["refresh_token"]))
         assert 0 < int(visitor.pair["expires_in"]) <= 600
 
@@ -42,27 +42,30 @@ def test_clock_five_minutes_ahead_costs_one_refresh(stack: Stack, skew: Path) ->
     skew.write_text("300")
     email = stack.service.user("ahead")
     visitor = stack.client(WRONG).log_in(email)
-    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("", "token_invalid")
+    assert (code_of_me(stack, WRONG, visitor), code_of_me(stack, RIGHT, visitor)) == ("", "token_invalid")
     visitor.take(stack.client(RIGHT).renew(visitor.pair["refresh_token"]))
-    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("", "")
+    assert (code_of_me(stack, WRONG, visitor), code_of_me(stack, RIGHT, visitor)) == ("", "")
     assert stack.client(WRONG).post("/v1/logout", headers=bearer(visitor.pair["access_token"])).status_code == 204
-    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("token_revoked", "token_revoked")
+    assert (code_of_me(stack, WRONG, visitor), code_of_me(stack, RIGHT, visitor)) == (
+        "token_revoked",
+        "token_revoked",
+    )
 
 
 def test_clock_eleven_minutes_behind_costs_one_refresh(stack: Stack, skew: Path) -> None:
     skew.write_text("-660")
     visitor = stack.client(WRONG).log_in(stack.service.user("behind"))
-    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("", "token_expired")
+    assert (code_of_me(stack, WRONG, visitor), code_of_me(stack, RIGHT, visitor)) == ("", "token_expired")
     visitor.take(stack.client(RIGHT).renew(visitor.pair["refresh_token"]))
-    assert me(stack, RIGHT, visitor) == ""
+    assert code_of_me(stack, RIGHT, visitor) == ""
     assert 0 < int(visitor.pair["expires_in"]) <= 600
     assert stack.client(RIGHT).post("/v1/logout", headers=bearer(visitor.pair["access_token"])).status_code == 204
-    assert "" not in {me(stack, WRONG, visitor), me(stack, RIGHT, visitor)}
+    assert "" not in {code_of_me(stack, WRONG, visitor), code_of_me(stack, RIGHT, visitor)}
 
 
 @pytest.mark.parametrize("seconds", [-7200, 7200])
 def test_revocations_survive_an_emptied_redis_with_a_wrong_clock(stack: Stack, skew: Path, seconds: int) -> None:
-    """Ten times, for either process may be the one that vouches for what Redis holds."""
+    """Ten times, because either process may renew the lease."""
     skew.write_text("0")
     gone, banned = (stack.client(RIGHT).log_in(stack.service.user(name)) for name in ("gone", "banned"))
     user = banned.get("/v1/me").json()["id"]
@@ -75,7 +78,10 @@ def test_revocations_survive_an_emptied_redis_with_a_wrong_clock(stack: Stack, s
             redis.flushall()
             eventually(lambda: redis.exists("{latchkey}:complete"))
         for _ in range(5):
-            assert (me(stack, RIGHT, gone), me(stack, RIGHT, banned)) == ("token_revoked", "token_revoked")
+            assert (code_of_me(stack, RIGHT, gone), code_of_me(stack, RIGHT, banned)) == (
+                "token_revoked",
+                "token_revoked",
+            )
 
 
 def test_clock_set_back_an_hour_revives_and_locks_out_no_session(stack: Stack, skew: Path) -> None:
@@ -86,19 +92,19 @@ def test_clock_set_back_an_hour_revives_and_locks_out_no_session(stack: Stack, s
     replaced = visitor.pair["refresh_token"]
     visitor.take(visitor.renew())
     skew.write_text("-3600")
-    assert me(stack, WRONG, gone) != ""
+    assert code_of_me(stack, WRONG, gone) != ""
     assert code(stack.client(WRONG).renew(gone.pair["refresh_token"])) == "session_ended"
-    # Its token is from the future now; whoever holds it refreshes.
-    assert me(stack, WRONG, visitor) == "token_invalid"
+    # The token is from the future now, so its client refreshes.
+    assert code_of_me(stack, WRONG, visitor) == "token_invalid"
     visitor.take(stack.client(WRONG).renew(visitor.pair["refresh_token"]))
-    assert me(stack, WRONG, visitor) == ""
+    assert code_of_me(stack, WRONG, visitor) == ""
     assert 0 < int(visitor.pair["expires_in"]) <= 600
     stack.client(WRONG).log_in(email)
-    # The other way round as well: what was made an hour ago by that clock has not outlived its time.
+    # The clock is right again: a token from an hour ago has expired.
     skew.write_text("0")
-    assert me(stack, RIGHT, visitor) == me(stack, WRONG, visitor) == "token_expired"
+    assert code_of_me(stack, RIGHT, visitor) == code_of_me(stack, WRONG, visitor) == "token_expired"
     visitor.take(stack.client(RIGHT).renew(visitor.pair["refresh_token"]))
-    assert me(stack, RIGHT, visitor) == ""
+    assert code_of_me(stack, RIGHT, visitor) == ""
     assert code(stack.client(RIGHT).renew(replaced)) == "refresh_reused"
 
 
@@ -114,7 +120,7 @@ def test_refresh_grace_is_judged_by_one_clock(stack: Stack, skew: Path, seconds:
         assert again.json()["refresh_token"] == visitor.pair["refresh_token"]
 
 
-def test_a_clock_that_is_ahead_makes_no_grace_longer(stack: Stack, skew: Path) -> None:
+def test_a_clock_ahead_does_not_extend_the_grace_period(stack: Stack, skew: Path) -> None:
     skew.write_text("20")
     visitor = stack.client(WRONG).log_in(stack.service.user("late"))
     token = visitor.pair["refresh_token"]

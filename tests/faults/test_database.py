@@ -1,4 +1,4 @@
-"""PostgreSQL is the truth: while it is gone nothing is promised, and what was promised is there when it is back."""
+"""Outages of PostgreSQL: requests are refused in time, and everything that was confirmed is there afterwards."""
 
 import threading
 import time
@@ -21,37 +21,37 @@ TOLD, HEALED = 2.0, 5.0
 
 
 @contextmanager
-def killed(stack: Stack) -> Iterator[None]:
+def kill_database(stack: Stack) -> Iterator[None]:
     stack.postgres.kill()
     yield
     stack.postgres.start()
 
 
 @contextmanager
-def swallowed(stack: Stack) -> Iterator[None]:
-    """Taken and never answered: a network that drops, a machine that hangs."""
+def drop_packets(stack: Stack) -> Iterator[None]:
+    """Packets are dropped: connections are accepted, but never answered."""
     stack.cut(stack.to_postgres)
     yield
     stack.mend(stack.to_postgres)
 
 
 @contextmanager
-def locked(stack: Stack) -> Iterator[None]:
-    """There, but whatever is asked of it waits."""
+def lock_tables(stack: Stack) -> Iterator[None]:
+    """The database answers, but every statement of the service waits for a lock."""
     with stack.locked("users, sessions, mails"):
         yield
 
 
-def refused(ask: Callable[[], httpx.Response]) -> None:
+def assert_refused_in_time(ask: Callable[[], httpx.Response]) -> None:
     began = time.monotonic()
     answer = ask()
     took = time.monotonic() - began
-    # All of them come from one address, which has a share of the connections.
+    # All come from one address, which may use only a part of the connections.
     assert (answer.status_code, code(answer)) in {(503, "unavailable"), (503, "overloaded")}, answer.text
     assert took < TOLD, f"{answer.request.url} took {took:.2f} s"
 
 
-@pytest.mark.parametrize("outage", [killed, swallowed, locked])
+@pytest.mark.parametrize("outage", [kill_database, drop_packets, lock_tables])
 def test_database_outage_is_answered_within_two_seconds_and_heals(
     stack: Stack, outage: Callable[[Stack], AbstractContextManager[None]]
 ) -> None:
@@ -67,8 +67,8 @@ def test_database_outage_is_answered_within_two_seconds_and_heals(
         lambda: member.get("/health/ready"),
     ]
     with outage(stack), ThreadPoolExecutor(len(calls)) as crowd:
-        for _ in range(3):  # on connections that were there, and on those that are opened anew
-            list(crowd.map(refused, calls))
+        for _ in range(3):  # on open connections, and on new ones
+            list(crowd.map(assert_refused_in_time, calls))
         assert "database" in member.get("/health/ready").json()["detail"]
         assert member.get("/health/live").status_code == 200
         assert member.get("/.well-known/jwks.json").status_code == 200
@@ -85,7 +85,7 @@ def test_busy_database_is_answered_in_time_and_leaks_no_connection(
     client = stack.client()
     with stack.locked("users, sessions, mails"), ThreadPoolExecutor(60) as crowd:
         calls = [partial(client.post, "/v1/password/forgot", json={"email": email}) for email in emails * 20]
-        asked = [crowd.submit(refused, call) for call in calls]
+        asked = [crowd.submit(assert_refused_in_time, call) for call in calls]
         while not all(one.done() for one in asked):
             for path in ("/health/live", "/.well-known/jwks.json"):
                 assert client.get(path).status_code == 200
@@ -98,7 +98,7 @@ def test_busy_database_is_answered_in_time_and_leaks_no_connection(
 
 
 def test_requests_with_two_queries_are_answered_in_time(stack: Stack) -> None:
-    """The share of the address is taken: a caller who gets a connection in the end has waited enough."""
+    """The connections for this address are in use: a caller who gets one late has no time left for a second query."""
     email = stack.service.user("member")
     member = stack.client().log_in(email)
     token, auth = {"token": member.pair["access_token"]}, stack.service.program()
@@ -106,15 +106,15 @@ def test_requests_with_two_queries_are_answered_in_time(stack: Stack) -> None:
     assert introspect().json()["active"]
     forget = partial(member.post, "/v1/password/forgot", json={"email": email})
     with stack.locked("users, mails"), ThreadPoolExecutor(50) as crowd:
-        others = [crowd.submit(refused, forget) for _ in range(30)]
+        others = [crowd.submit(assert_refused_in_time, forget) for _ in range(30)]
         eventually(lambda: stack.waiting("INSERT INTO mails") >= OF_A_SITE)
-        for one in [*[crowd.submit(refused, introspect) for _ in range(20)], *others]:
+        for one in [*[crowd.submit(assert_refused_in_time, introspect) for _ in range(20)], *others]:
             one.result()
 
 
 @contextmanager
-def readonly(stack: Stack) -> Iterator[None]:
-    """Whoever connects is answered and may write nothing, as where the address names a standby for a moment."""
+def make_readonly(stack: Stack) -> Iterator[None]:
+    """Connections are read-only, as if the address led to a standby for a moment."""
     name = stack.sql("SELECT current_database()")[0][0]
     stack.sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
     stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'")
@@ -133,20 +133,20 @@ def test_read_only_database_leaves_no_stale_connection(
         def all_written() -> bool:
             return {answer.status_code for ask in asks for answer in crowd.map(lambda it: it(), [ask] * 20)} == {202}
 
-        with readonly(stack):
+        with make_readonly(stack):
             for ask in asks * 3:
-                list(crowd.map(refused, [ask] * 20))
-            refused(member.renew)
+                list(crowd.map(assert_refused_in_time, [ask] * 20))
+            assert_refused_in_time(member.renew)
             assert member.get("/v1/me").status_code == 200
-        # One that was opened meanwhile, and only read from, may fail one more write.
+        # A connection that was opened meanwhile and has only read may fail one more write.
         eventually(all_written, within=HEALED)
         assert all_written()
     member.take(passed(member.renew()))
 
 
 @contextmanager
-def uncommitted(stack: Stack, state: str) -> Iterator[None]:
-    """Whatever is written fails when it is committed."""
+def fail_commits(stack: Stack, state: str) -> Iterator[None]:
+    """Every commit with a write fails."""
     stack.sql(
         "CREATE FUNCTION no_commit() RETURNS trigger LANGUAGE plpgsql"
         f" AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"
@@ -174,9 +174,9 @@ def test_uncommitted_request_has_no_effect_and_can_be_retried(stack: Stack, stat
         "logout everywhere": lambda: member.post("/v1/logout/all"),
         "ban": lambda: admin.patch(f"/v1/users/{user}", json={"disabled": True}),
     }
-    with uncommitted(stack, state):
+    with fail_commits(stack, state):
         for act in acts.values():
-            refused(act)
+            assert_refused_in_time(act)
         assert [caller.get("/v1/me").status_code for caller in (member, other)] == [200, 200]
         assert stack.sql("SELECT id FROM users WHERE email = $1", fresh) == []
         assert stack.sql("SELECT id FROM mails WHERE recipient = $1", fresh) == []
@@ -187,10 +187,10 @@ def test_uncommitted_request_has_no_effect_and_can_be_retried(stack: Stack, stat
     assert [code(caller.get("/v1/me")) for caller in (member, other)] == ["token_revoked"] * 2
 
 
-# -- killed in the middle of things ----------------------------------------------------------------------
+# -- killed under load -----------------------------------------------------------------------------------
 
 
-def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) -> None:
+def test_a_database_killed_under_load_loses_nothing_and_revives_nothing(stack: Stack) -> None:
     people, over = [LoadUser(stack) for _ in range(4)], threading.Event()
 
     def live(person: LoadUser) -> int:
@@ -213,5 +213,5 @@ def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) ->
     stack.wait(within=HEALED)
     assert min(rounds) > 0
     for person in people:
-        assert person.answers[503], "the database was killed, and nobody noticed"
+        assert person.answers[503], "no request failed while the database was killed"
         person.audit()

@@ -1,4 +1,4 @@
-"""Ten thousand callers who hang up at any moment, among some who stay: nobody gets an answer that is another's."""
+"""Ten thousand callers disconnect at any moment, while others stay connected: no answer reaches the wrong caller."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 LEAVING, AT_ONCE = 10_000, 20
 
 
-async def sent(api: Api, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def open_and_send(api: Api, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
     writer.write(request)
     return reader, writer
@@ -28,12 +28,12 @@ def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
     return head.encode() + b"\r\n" + body
 
 
-async def leave(api: Api, what: bytes, whose: str, others: set[str]) -> bool:
-    """Hang up after a moment, perhaps in the middle of the request; whether anything had been answered by then."""
+async def disconnect(api: Api, what: bytes, whose: str, others: set[str]) -> bool:
+    """Disconnect after a moment, perhaps within the request. True if an answer had begun."""
     patience = random.choice((0, 0.001, 0.004, 0.02, 0.1, None)) if random.random() < 0.5 else 0.05 * random.random()
     if patience is not None and random.random() < 0.2:
         what = what[: random.randrange(1, len(what))]
-    reader, writer = await sent(api, what)
+    reader, writer = await open_and_send(api, what)
     answer = b""
     try:
         async with asyncio.timeout(patience):
@@ -49,10 +49,10 @@ async def leave(api: Api, what: bytes, whose: str, others: set[str]) -> bool:
     return bool(answer)
 
 
-async def stay(api: Api, token: str, whose: str, over: asyncio.Event, answers: Counter[int]) -> None:
-    """Ask who I am, over and over, on one connection."""
+async def keep_requesting(api: Api, token: str, whose: str, over: asyncio.Event, answers: Counter[int]) -> None:
+    """Request `GET /v1/me` repeatedly on one connection."""
     asked = request("GET", "/v1/me", token).replace(b"Connection: close\r\n", b"")
-    reader, writer = await sent(api, b"")
+    reader, writer = await open_and_send(api, b"")
     while not over.is_set():
         writer.write(asked)
         head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -63,7 +63,7 @@ async def stay(api: Api, token: str, whose: str, over: asyncio.Event, answers: C
     writer.close()
 
 
-async def test_disconnecting_callers_disturb_no_other(stack: Stack) -> None:
+async def test_disconnecting_callers_do_not_affect_others(stack: Stack) -> None:
     for api in [stack.apis.pop(), stack.apis.pop()]:
         api.stop()
         stack.add_api(**stack.direct_urls)
@@ -83,7 +83,7 @@ async def test_disconnecting_callers_disturb_no_other(stack: Stack) -> None:
     over, answers, seen = asyncio.Event(), Counter[int](), 0
     async with asyncio.TaskGroup() as group:
         stayers = [
-            group.create_task(stay(stack.apis[number % 2], tokens[email], email, over, answers))
+            group.create_task(keep_requesting(stack.apis[number % 2], tokens[email], email, over, answers))
             for number, email in enumerate(emails)
         ]
         for _ in range(LEAVING // AT_ONCE):
@@ -91,13 +91,13 @@ async def test_disconnecting_callers_disturb_no_other(stack: Stack) -> None:
             for _ in range(AT_ONCE):
                 email = random.choice(emails)
                 what = random.choices(asked[email], weights=(8, 4, 4, 2, 1))[0]
-                leavers.append(leave(random.choice(stack.apis), what, email, set(emails)))
+                leavers.append(disconnect(random.choice(stack.apis), what, email, set(emails)))
             seen += sum(await asyncio.gather(*leavers))
         over.set()
         await asyncio.wait(stayers)
     assert set(answers) <= {200, 503}, answers
     assert answers[200] > 500 > 50 * answers[503], answers
-    # Some had left before the answer, some after it began: both are what this is about.
+    # The test needs both: callers who left before the answer, and callers who left during it.
     assert LEAVING * 0.02 < seen < LEAVING * 0.98
 
     busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'latchkey' AND state <> 'idle'"

@@ -1,4 +1,4 @@
-"""The postbox of these tests itself: a server that goes down hangs up on everybody."""
+"""The fake SMTP server itself: closing it closes every connection."""
 
 import gc
 import socket
@@ -14,8 +14,8 @@ from tests.support.smtp_servers import STALL
 TIMES, CLIENTS = 50, 6
 
 
-def call(smtp: FakeSmtpServer, words: bytes) -> socket.socket:
-    """Somebody who has said something and waits for more."""
+def wait_for_answer(smtp: FakeSmtpServer, words: bytes) -> socket.socket:
+    """A client that has sent something and waits for an answer."""
     client = socket.create_connection(("127.0.0.1", smtp.port), 10)
     client.sendall(words)
     return client
@@ -26,12 +26,12 @@ LETTER = b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<stall@example.org>\r\
 
 @pytest.mark.parametrize("words", [b"", b"EHLO x\r\n", LETTER, b"EHLO x\r\nSTARTTLS\r\n"])
 def test_closing_aborts_every_connection(words: bytes, tmp_path: Path) -> None:
-    """50 times, six clients; a socket that is left open is told by the collector, and fails the test."""
+    """50 times with six clients; a socket that stays open causes a ResourceWarning, which fails the test."""
     smtp = FakeSmtpServer(Authority(tmp_path).server("127.0.0.1") if b"STARTTLS" in words else None)
     smtp.answers = {"stall": STALL}
     for _ in range(TIMES):
         smtp.open()
-        clients = [call(smtp, words) for _ in range(CLIENTS)]
+        clients = [wait_for_answer(smtp, words) for _ in range(CLIENTS)]
         clients[0].recv(1)
         smtp.close()
         for client in clients:

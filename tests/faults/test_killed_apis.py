@@ -1,4 +1,4 @@
-"""Whoever registers has a mail in the same transaction: an API process may die at any moment around it."""
+"""A registration and its mail are one transaction: an API process may be killed at any moment around it."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +11,13 @@ from tests.support.fault_stack import Stack
 from tests.support.service import PASSWORD, eventually, unique_email
 
 RELAYED = 30.0
-"""Seconds within which a mail arrives that nobody was told of."""
+"""Seconds within which a mail arrives without a notification to workers."""
 
 
 @contextmanager
 def commits_held(stack: Stack) -> Iterator[None]:
-    """Whoever owes a mail waits in the middle of COMMIT. What waits there is committed when the block is left, for
-    the server does not look whether anybody is still there to hear of it."""
+    """Transactions that queue a mail wait within COMMIT. They are committed when the block ends, because the server
+    does not check whether the client is still connected."""
     stack.sql(
         "CREATE FUNCTION hold_commit() RETURNS trigger LANGUAGE plpgsql"
         " AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$"
@@ -35,7 +35,7 @@ def commits_held(stack: Stack) -> Iterator[None]:
 
 
 def register(client: httpx.Client, email: str) -> int | None:
-    """None where the connection broke, and nobody knows what has become of it."""
+    """None if the connection broke, so that the outcome is unknown."""
     try:
         return client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code
     except httpx.TransportError:
@@ -43,7 +43,7 @@ def register(client: httpx.Client, email: str) -> int | None:
 
 
 def rows(stack: Stack, emails: list[str]) -> tuple[list[str], list[str]]:
-    """Of these addresses, those with a user and those with a mail, once for each."""
+    """Those of the addresses that have a user, and those that have a mail, once for each."""
     users = stack.sql("SELECT email FROM users WHERE email = ANY($1) ORDER BY email", emails)
     mails = stack.sql("SELECT recipient FROM mails WHERE recipient = ANY($1) ORDER BY recipient", emails)
     return [email for (email,) in users], [recipient for (recipient,) in mails]
@@ -65,7 +65,7 @@ def test_api_killed_between_commit_and_nudge_loses_no_mail(stack: Stack) -> None
         assert users
         committed += users
         api.start()
-    assert stack.redis().llen(f"latchkey:{QUEUE}") == 0, "somebody was nudged"
+    assert stack.redis().llen(f"latchkey:{QUEUE}") == 0, "workers were notified"
 
     stack.add_worker()
     stack.add_worker()

@@ -1,4 +1,4 @@
-"""A worker that dies gives back what it held by doing nothing; a server that never ends holds up nobody else."""
+"""Mails leased by a killed worker are sent by others; a server that never ends its answers delays no other mail."""
 
 import time
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from tests.support.service import PASSWORD, eventually, token_in, unique_email
 from tests.support.smtp_servers import DRIP
 
 LEASE_OVER = 90.0
-"""Seconds after which somebody else has sent what a dead worker held."""
+"""Seconds until another worker has sent the mails of a killed worker."""
 
 PATIENCE = 30.0
-"""Seconds that are spent on one letter."""
+"""Seconds until a worker gives up one mail."""
 
 
 @dataclass
 class Scene:
-    """What is waited for once, and looked at from several sides."""
+    """The outcome of the faults, which several tests check."""
 
     stack: Stack
     before: str
@@ -28,15 +28,15 @@ class Scene:
     healthy: list[str]
     notes: set[str] = field(default_factory=set)
 
-    def noted(self) -> set[str]:
-        """What is noted about the letters that drip: nothing, as long as the first attempt at them runs."""
+    def dripping_notes(self) -> set[str]:
+        """The notes on mails to the dripping server; empty during the first attempt."""
         tried = self.stack.sql("SELECT note FROM mails WHERE recipient = ANY($1)", self.dripping)
         return {note for (note,) in tried}
 
 
 @pytest.fixture(scope="module")
 def scene(module_stack: Stack) -> Iterator[Scene]:
-    """A worker is killed while it sends two letters, and the two that take over meet a server that drips at ten."""
+    """A worker is killed while it sends two mails, and the next two workers send ten mails to a dripping server."""
     smtp, client = module_stack.smtp, module_stack.client()
     told = Scene(
         module_stack,
@@ -63,20 +63,20 @@ def scene(module_stack: Stack) -> Iterator[Scene]:
     module_stack.queue_mails(*told.healthy)
     eventually(lambda: set(told.healthy) <= set(smtp.seen()), within=PATIENCE)
     took = time.monotonic() - began
-    assert told.noted() == {""}, "they waited until the dripping was over"
-    eventually(lambda: "" not in told.noted(), within=PATIENCE + 10)
-    told.notes = told.noted()
+    assert told.dripping_notes() == {""}, "the other mails waited for the dripping server"
+    eventually(lambda: "" not in told.dripping_notes(), within=PATIENCE + 10)
+    told.notes = told.dripping_notes()
     smtp.reset()
     eventually(lambda: smtp.seen()[told.before] and smtp.seen()[told.after] == 2, within=LEASE_OVER)
     print(f"healthy letters took {took:.1f} s, those of the dead worker {time.monotonic() - killed:.1f} s")
-    # Their ends were not answered, so they may have arrived: the next attempt would be a quarter of an hour away.
+    # Unanswered mails may have arrived, so their next attempt would be 15 minutes later.
     module_stack.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL AND recipient = ANY($1)", told.dripping)
     eventually(lambda: module_stack.pending_mails() == 0)
     yield told
     module_stack.stop_workers()
 
 
-def test_a_worker_that_is_killed_before_or_after_sending_loses_no_mail(scene: Scene) -> None:
+def test_a_worker_killed_before_or_after_sending_loses_no_mail(scene: Scene) -> None:
     smtp = scene.stack.smtp
     assert (smtp.seen()[scene.before], smtp.seen()[scene.after]) == (1, 2)
     first, second = smtp.mails(scene.after)

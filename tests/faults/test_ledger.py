@@ -1,4 +1,4 @@
-"""Everything at once, at random, for minutes: in the end what people were promised is compared with what is there."""
+"""All faults at random for minutes: in the end, every confirmed request is compared with the state of the service."""
 
 import os
 import random
@@ -15,12 +15,12 @@ from tests.support.service import eventually, token_in
 
 SECONDS = int(os.environ.get("LEDGER_SECONDS", "120"))
 PEOPLE = 6
-# Longer than the test, so that what is refused in the end is revoked, and has not just expired.
+# Longer than the test, so that tokens refused in the end are revoked, not expired.
 SETTINGS = {"LATCHKEY_ACCESS_TTL": "3600"}
 
 
 class LedgerUser(LoadUser):
-    """One who follows links as well; `proven` are addresses whose link was followed, `resets` what was answered."""
+    """A user who also follows links; `proven` are verified addresses, `resets` counts statuses."""
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack)
@@ -38,7 +38,7 @@ class LedgerUser(LoadUser):
             self.reset_password()
 
     def reset_password(self) -> None:
-        """By a link that is used twice at once, for two passwords: at most one of them counts."""
+        """Use a link twice concurrently, with two passwords: at most one succeeds."""
         before = len(self.stack.smtp.mails(self.email))
         self.insist("/v1/password/forgot", email=self.email)
         give_up = time.monotonic() + 5
@@ -72,11 +72,11 @@ class LedgerUser(LoadUser):
             [row] = self.stack.sql("SELECT verified_at FROM users WHERE email = $1", fresh)
             assert row["verified_at"] is not None, fresh
         for fresh in self.registered:
-            assert self.stack.smtp.mails(fresh), f"no letter for {fresh}"
+            assert self.stack.smtp.mails(fresh), f"no mail to {fresh}"
 
 
 class Chaos:
-    """Kills one thing after another; each comes back by the time the next goes."""
+    """Kills one part after another; each is back before the next is killed."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -124,7 +124,7 @@ class Chaos:
         self.stack.mend(wire)
 
 
-def test_nothing_promised_is_lost_and_nothing_revoked_revives(stack_with_mail: Stack) -> None:
+def test_random_faults_lose_no_confirmed_change_and_revive_no_session(stack_with_mail: Stack) -> None:
     stack_with_mail.smtp.pace = 0.02
     people, chaos, over = (
         [LedgerUser(stack_with_mail) for _ in range(PEOPLE)],
@@ -149,7 +149,7 @@ def test_nothing_promised_is_lost_and_nothing_revoked_revives(stack_with_mail: S
             life.result()
     stack_with_mail.wait()
 
-    # What the dead held is due when their leases end. Those who live have finished by then, and the leases end now.
+    # Mails of killed workers are due when their leases end. Live workers have finished by then; the leases end now.
     time.sleep(12)
     stack_with_mail.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
     eventually(lambda: stack_with_mail.pending_mails() == 0, within=60)

@@ -1,4 +1,4 @@
-"""Clearing away without a rest, while weeks go by and everything that is over has just become so."""
+"""A purge without pauses while simulated weeks pass, in steps around the retention limits."""
 
 import random
 from collections import Counter
@@ -17,18 +17,19 @@ PEOPLE = 4
 MINUTES, HOURS, DAYS = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 WEEKS = [0 * MINUTES, 5 * MINUTES, 4 * MINUTES, 20 * MINUTES, 6 * HOURS, 20 * HOURS]
 WEEKS += [6 * DAYS, 6.5 * DAYS, 6 * DAYS, 6 * DAYS, 4 * DAYS, 20 * HOURS, 8 * DAYS, 31 * DAYS]
-"""What passes between two rounds: just less than a claim is kept, then just more while its newest link lives."""
+"""The time between two rounds. In sum: just less than unverified users are kept, then just more while the newest link
+is valid."""
 
 
-class Time:
-    """What all processes take for it, in a file that is never half written."""
+class SharedClock:
+    """The time of all processes, in a file that is replaced atomically."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.ahead = timedelta()
-        self.pass_by(timedelta())
+        self.advance(timedelta())
 
-    def pass_by(self, much: timedelta) -> None:
+    def advance(self, much: timedelta) -> None:
         self.ahead += much
         fresh = self.file.with_suffix(".new")
         fresh.write_text(str(self.ahead.total_seconds()))
@@ -39,13 +40,13 @@ class Time:
 
 
 @pytest.fixture
-def time(tmp_path: Path) -> Time:
-    return Time(tmp_path / "skew")
+def time(tmp_path: Path) -> SharedClock:
+    return SharedClock(tmp_path / "skew")
 
 
 @pytest.fixture
-def old_stack(time: Time, tmp_path: Path) -> Iterator[Stack]:
-    """Two API processes and two workers that never rest, all of the same time."""
+def old_stack(time: SharedClock, tmp_path: Path) -> Iterator[Stack]:
+    """Two API processes and two workers that purge without pauses, all with the same clock."""
     with fault_stack(tmp_path) as stack:
         stack.service.environ |= {"SKEW": str(time.file), "LATCHKEY_SESSION_TTL": str(int(MAX_AGE.total_seconds()))}
         for _ in range(2):
@@ -55,32 +56,32 @@ def old_stack(time: Time, tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
-def weeks_go_by(stack: Stack, time: Time, much: timedelta) -> None:
-    """For the database too, whose clock tells when a floor was raised."""
-    time.pass_by(much)
+def advance_time(stack: Stack, time: SharedClock, much: timedelta) -> None:
+    """Advance the time of the processes and of the revocations in the database."""
+    time.advance(much)
     stack.sql("UPDATE sessions SET raised_at = raised_at - $1::interval", much)
 
 
-def left(stack: Stack) -> dict[str, int]:
+def remaining_rows(stack: Stack) -> dict[str, int]:
     tables = ("sessions", "mails", "address_changes", "events", "arrivals")
     counted = {table: stack.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
     return counted | {"claims": stack.sql("SELECT count(*) FROM users WHERE verified_at IS NULL")[0][0]}
 
 
-def test_purge_removes_no_valid_row_and_revives_nothing(old_stack: Stack, time: Time) -> None:
-    """Ten weeks, in 14 rounds of four people; Redis is emptied again and again."""
+def test_purge_removes_no_valid_row_and_revives_nothing(old_stack: Stack, time: SharedClock) -> None:
+    """Ten weeks in 14 rounds with four users; Redis is emptied repeatedly."""
     people = [SimulatedUser(old_stack, time) for _ in range(PEOPLE)]
     with ThreadPoolExecutor(PEOPLE) as crowd:
         for number, much in enumerate(WEEKS):
             if much < ACCESS or number % 3 == 0:
                 old_stack.redis().flushall()
-            weeks_go_by(old_stack, time, much)
+            advance_time(old_stack, time, much)
             for life in [crowd.submit(person.live) for person in people]:
                 life.result()
     eventually(lambda: old_stack.pending_mails() == 0)
 
-    weeks_go_by(old_stack, time, 500 * DAYS)
-    eventually(lambda: not any(left(old_stack).values()), within=60)
+    advance_time(old_stack, time, 500 * DAYS)
+    eventually(lambda: not any(remaining_rows(old_stack).values()), within=60)
     for person in people:
         for link in person.links:
             person.follow(link)

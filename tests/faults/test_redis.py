@@ -1,4 +1,4 @@
-"""Redis is a copy: whatever becomes of it, people log in, and whoever has logged out stays out."""
+"""Redis is only a cache: whatever happens to it, logins work, and ended sessions stay refused."""
 
 import os
 import shutil
@@ -14,26 +14,26 @@ from tests.support.rolling import Load, bearer
 from tests.support.service import code, eventually
 
 TOLD, HEALED = 2.0, 10.0
-"""Seconds that an answer takes at the most (p99), and until Redis is believed again."""
+"""The longest time of an answer (p99), and until Redis is trusted again, in seconds."""
 
 
 @contextmanager
-def killed(stack: Stack) -> Iterator[None]:
+def kill_redis(stack: Stack) -> Iterator[None]:
     stack.valkey.kill()
     yield
     stack.valkey.start()
 
 
 @contextmanager
-def swallowed(stack: Stack) -> Iterator[None]:
-    """Taken and never answered."""
+def drop_packets(stack: Stack) -> Iterator[None]:
+    """Packets are dropped: connections are accepted, but never answered."""
     stack.cut(stack.to_redis)
     yield
     stack.mend(stack.to_redis)
 
 
 @contextmanager
-def emptied(stack: Stack) -> Iterator[None]:
+def flush(stack: Stack) -> Iterator[None]:
     with stack.redis() as redis:
         redis.flushall()
         yield
@@ -41,8 +41,8 @@ def emptied(stack: Stack) -> Iterator[None]:
 
 
 @contextmanager
-def stuck(stack: Stack) -> Iterator[None]:
-    """Alive, and standing still."""
+def freeze(stack: Stack) -> Iterator[None]:
+    """The process is stopped by a signal."""
     assert stack.valkey.pid is not None
     os.kill(stack.valkey.pid, signal.SIGSTOP)
     yield
@@ -50,8 +50,8 @@ def stuck(stack: Stack) -> Iterator[None]:
 
 
 @contextmanager
-def full(stack: Stack) -> Iterator[None]:
-    """Reads work; what is written is denied (OOM)."""
+def fill(stack: Stack) -> Iterator[None]:
+    """Reads work; writes are refused (OOM)."""
     with stack.redis() as redis:
         redis.config_set("maxmemory", 1)
         yield
@@ -59,8 +59,8 @@ def full(stack: Stack) -> Iterator[None]:
 
 
 @contextmanager
-def restored(stack: Stack) -> Iterator[None]:
-    """From a copy that is older than what was revoked since."""
+def restore_older_copy(stack: Stack) -> Iterator[None]:
+    """The data is restored from a copy that lacks later revocations."""
     data, copy = stack.valkey.folder / "appendonlydir", stack.valkey.folder / "older"
     stack.valkey.kill()
     shutil.copytree(data, copy)
@@ -72,15 +72,15 @@ def restored(stack: Stack) -> Iterator[None]:
     stack.valkey.start()
 
 
-@pytest.mark.parametrize("trouble", [killed, swallowed, emptied, stuck, full, restored])
-def test_redis_fault_is_not_noticed_and_revives_no_session(
+@pytest.mark.parametrize("trouble", [kill_redis, drop_packets, flush, freeze, fill, restore_older_copy])
+def test_redis_faults_fail_no_request_and_revive_no_session(
     stack: Stack, trouble: Callable[[Stack], AbstractContextManager[None]]
 ) -> None:
     emails = [stack.service.user("visitor") for _ in range(5)]
     gone: list[dict[str, str]] = []
 
-    def leave() -> None:
-        """Logged in and renewed at one process, out at the other."""
+    def log_out() -> None:
+        """Log in and refresh at one process, log out at the other."""
         visitor = stack.client(0).log_in(emails[0])
         gone.append(dict(visitor.pair))
         visitor.take(visitor.renew())
@@ -88,38 +88,38 @@ def test_redis_fault_is_not_noticed_and_revives_no_session(
         answer = stack.client(1).post("/v1/logout", headers=bearer(visitor.pair["access_token"]))
         assert answer.status_code == 204, answer.text
 
-    def all_stay_out() -> None:
+    def assert_all_refused() -> None:
         for pair in gone:
             for number in range(2):
                 caller = stack.client(number)
                 assert code(caller.get("/v1/me", headers=bearer(pair["access_token"]))) == "token_revoked"
                 assert code(caller.renew(pair["refresh_token"])) in {"session_ended", "refresh_reused"}
 
-    def more(load: Load, answers: int) -> None:
+    def wait_for_answers(load: Load, answers: int) -> None:
         until = len(load.seconds) + answers
         eventually(lambda: len(load.seconds) >= until or load.unexpected, within=60)
         assert load.unexpected == []
 
-    leave()
+    log_out()
     with Load(stack, emails[1:]) as load:
-        more(load, 100)
+        wait_for_answers(load, 100)
         with trouble(stack):
-            leave()
-            all_stay_out()
-            more(load, 150)
-            all_stay_out()
-        all_stay_out()
+            log_out()
+            assert_all_refused()
+            wait_for_answers(load, 150)
+            assert_all_refused()
+        assert_all_refused()
         stack.wait(within=HEALED)
-        all_stay_out()
-        leave()
-        more(load, 100)
-        all_stay_out()
+        assert_all_refused()
+        log_out()
+        wait_for_answers(load, 100)
+        assert_all_refused()
     assert load.unexpected == []
     assert quantiles(load.seconds, n=100)[98] < TOLD
 
 
-def test_emptied_redis_is_noticed_without_requests(stack: Stack) -> None:
-    """The first question after it is about a session that ended long ago, and nobody has asked since."""
+def test_an_emptied_redis_is_detected_without_earlier_requests(stack: Stack) -> None:
+    """The first request afterwards uses a session that ended before, and there were no requests in between."""
     member = stack.client().log_in(stack.service.user("quiet"))
     token = bearer(member.pair["access_token"])
     assert member.post("/v1/logout").status_code == 204

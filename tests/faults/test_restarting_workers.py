@@ -1,4 +1,4 @@
-"""Two workers that never live long, and three hundred people who register meanwhile."""
+"""Two workers that are killed again and again during three hundred registrations."""
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -15,27 +15,27 @@ PEOPLE, KILLS = 300, 8
 def test_three_hundred_registrations_survive_eight_worker_deaths(stack_with_mail: Stack) -> None:
     emails = [unique_email("restless") for _ in range(PEOPLE)]
     clients = [stack_with_mail.client(number) for number in (0, 1)]
-    stack_with_mail.smtp.pace = 0.05  # so that death meets them at it
+    stack_with_mail.smtp.pace = 0.05  # so that workers are killed while they send
     ways = cycle([signal.SIGKILL, signal.SIGTERM])
 
     def register(number: int) -> int:
         body = {"email": emails[number], "password": PASSWORD}
         return clients[number % 2].post("/v1/register", json=body).status_code
 
-    def came(many: int) -> bool:
+    def all_arrived(many: int) -> bool:
         return sum(stack_with_mail.smtp.seen().values()) >= many
 
     with ThreadPoolExecutor(4) as crowd:
         answers = [crowd.submit(register, number) for number in range(PEOPLE)]
         for kill in range(1, KILLS + 1):
-            eventually(partial(came, kill * PEOPLE // (KILLS + 2)), within=60)
+            eventually(partial(all_arrived, kill * PEOPLE // (KILLS + 2)), within=60)
             worker = stack_with_mail.workers.pop(0)
             worker.process.send_signal(next(ways))
             stack_with_mail.add_worker()
             worker.process.wait()
         assert {answer.result() for answer in answers} == {202}
 
-    # What the dead held is due when their leases end. They end now.
+    # Mails of killed workers are due when their leases end. They end now.
     eventually(
         lambda: stack_with_mail.sql("SELECT count(*) FROM mails WHERE outcome IS NULL AND attempts = 0")[0][0] == 0
     )
@@ -50,7 +50,7 @@ def test_three_hundred_registrations_survive_eight_worker_deaths(stack_with_mail
     taken = stack_with_mail.smtp.seen()
     assert len(stack_with_mail.sql("SELECT id FROM users WHERE email = ANY($1)", emails)) == PEOPLE
     assert set(taken) == set(emails)
-    # A death may meet as many letters as a worker sends at a time; who is asked to stop finishes them.
+    # A killed worker leaves as many mails unfinished as it sends at a time; a stopped one finishes them.
     assert PEOPLE <= taken.total() <= PEOPLE + CONCURRENCY * KILLS // 2
     print(f"{PEOPLE} registered, {taken.total()} letters, {orphans} orphans")
     twice = [email for email in emails if taken[email] > 1]

@@ -30,7 +30,7 @@ EVENTS = f"""
 INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
 SELECT uuidv7(), 'logged_in', id, now(), '', '', '' FROM users, generate_series(1, {MANY}) WHERE email = $1
 """
-"""More than the buffers between two processes hold."""
+"""Insert more events than the buffers between two processes hold."""
 
 NGINX = """daemon off; worker_processes 2; pid nginx.pid; error_log stderr notice;
 events {{}}
@@ -62,7 +62,7 @@ def refuses(port: int) -> bool:
 
 
 class LoadBalancer:
-    """nginx, and what an ingress controller does beside it: probe readiness, and reload with those that are ready."""
+    """nginx with a readiness probe that reloads it with the ready upstreams, as an ingress controller does."""
 
     def __init__(self, folder: Path, apis: list[Api]) -> None:
         self.port = free_port()
@@ -105,8 +105,8 @@ def _is_ready(api: Api) -> bool:
         return False
 
 
-def call(port: int, email: str | None) -> str:
-    """The status of a quick request, or of a slow one with that e-mail; what happened if there was no answer."""
+def status_of_call(port: int, email: str | None) -> str:
+    """The status of a quick request, or of a slow one with this e-mail address; the error if there was no answer."""
     with closing(HTTPConnection("127.0.0.1", port, timeout=30)) as line:
         try:
             line.request(*_request(email), headers={"Content-Type": "application/json"})
@@ -114,7 +114,7 @@ def call(port: int, email: str | None) -> str:
             body = answer.read()
         except (OSError, HTTPException) as error:
             return repr(error)
-    # A busy machine may put off a login.
+    # A busy machine may refuse a login.
     return "overloaded" if answer.status == 503 and b"overloaded" in body else str(answer.status)
 
 
@@ -128,7 +128,7 @@ def _request(email: str | None) -> tuple[str, str, str]:
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_rolling_restart_behind_nginx_shows_no_error(stack: Stack, tmp_path: Path, processes: int) -> None:
-    """nginx never sends a POST again, so one that is cut off would be an error to its client."""
+    """nginx never retries a POST, so an aborted one would be an error for its client."""
     emails = [*(stack.service.user("caller") for _ in range(SLOW)), *[None] * QUICK]
     settings = {"LATCHKEY_PROCESSES": str(processes), "LATCHKEY_DRAIN_SECONDS": str(DRAIN_SECONDS)}
     apis = [Api(stack.service, settings).wait() for _ in range(2)]
@@ -137,7 +137,7 @@ def test_rolling_restart_behind_nginx_shows_no_error(stack: Stack, tmp_path: Pat
 
     def client(port: int, email: str | None) -> None:
         while not over.is_set():
-            answers[call(port, email)] += 1
+            answers[status_of_call(port, email)] += 1
 
     with ExitStack() as parts:
         for api in apis:
@@ -166,7 +166,7 @@ def test_draining_process_closes_kept_alive_connections(stack: Stack) -> None:
         assert [_closes(line) for line in kept] == [False] * 3
         api.part.process.send_signal(signal.SIGTERM)
         eventually(lambda: not _is_ready(api))
-        time.sleep(1)  # longer than an idle connection is kept once the listener is closed
+        time.sleep(1)  # longer than idle connections stay open after the listener is closed
         assert [_closes(line) for line in kept] == [True] * 3
         assert not refuses(api.port)
     api.part.process.send_signal(signal.SIGINT)
@@ -181,7 +181,7 @@ def _closes(line: HTTPConnection) -> bool:
 
 
 def test_silent_connection_does_not_delay_the_stop(stack: Stack) -> None:
-    """Nor one that has begun a request and does not go on."""
+    """Neither does one with an incomplete request."""
     api = Api(stack.service, {}).wait()
     there = ("127.0.0.1", api.port)
     with socket.create_connection(there, 30) as silent, socket.create_connection(there, 30) as begun:
@@ -193,8 +193,8 @@ def test_silent_connection_does_not_delay_the_stop(stack: Stack) -> None:
     assert "timeout graceful shutdown exceeded" not in api.part.log.read_text()[said:]
 
 
-def test_a_long_queue_is_served_first(stack: Stack) -> None:
-    """It formed while the process was held up, and none of it was accepted when the process was told to stop."""
+def test_queued_connections_are_served_before_the_stop(stack: Stack) -> None:
+    """The queue grows while the process is paused, so none of it is accepted when SIGTERM arrives."""
     api = Api(stack.service, {"LATCHKEY_DRAIN_SECONDS": "1"}).wait()
     process, there = api.part.process, ("127.0.0.1", api.port)
     with ExitStack() as queue:
@@ -209,8 +209,8 @@ def test_a_long_queue_is_served_first(stack: Stack) -> None:
     assert answers == {b"HTTP/1.1 401 Unauthorized\r\n": QUEUE}
 
 
-def test_after_a_long_answer_there_is_a_moment_for_another_request(stack: Stack) -> None:
-    """The answer had begun before anybody knew that it would be the last."""
+def test_a_request_after_a_long_answer_is_still_served(stack: Stack) -> None:
+    """The answer began before the stop, so it did not announce that the connection would close."""
     client = stack.client().log_in(stack.service.user("keeper"))
     stack.sql(EVENTS, client.email)
     api = Api(stack.service, {}).wait()

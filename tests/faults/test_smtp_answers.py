@@ -1,4 +1,4 @@
-"""What a mail server says: some of it is for ever, some for now, and none of it holds up the letters to others."""
+"""Answers of SMTP servers: permanent and temporary errors, none of which delays other mails."""
 
 import json
 from functools import partial
@@ -10,7 +10,7 @@ from tests.support.service import eventually, unique_email
 from tests.support.smtp_servers import DROP, STALL
 
 SOON = 20.0
-"""Seconds in which a letter is tried again after its first failure, which is due after five."""
+"""Seconds within which a mail is retried after its first failure; the retry is due after five."""
 
 ANSWERS = {
     "closing": "421 4.3.2 closing",
@@ -21,14 +21,14 @@ ANSWERS = {
 }
 
 
-def figure(stack: Stack, name: str) -> float:
+def metric(stack: Stack, name: str) -> float:
     lines = httpx.get(f"{stack.apis[0].url}/metrics").text.splitlines()
     (value,) = [line.split()[1] for line in lines if line.startswith(f"{name} ")]
     return float(value)
 
 
-def listed(stack: Stack) -> dict[str, str]:
-    """Recipient and id of every mail that was given up, as the operator sees them."""
+def parked_mails(stack: Stack) -> dict[str, str]:
+    """Recipient and id of every parked mail, as the CLI lists them."""
     found = stack.service.cli("mail", "list", "--json")
     assert found.returncode == 0, found.stderr
     return {mail["recipient"]: mail["id"] for mail in json.loads(found.stdout)}
@@ -38,7 +38,7 @@ def test_smtp_4xx_waits_5xx_parks_and_other_mails_pass(stack_with_mail: Stack) -
     smtp = stack_with_mail.smtp
     smtp.answers = dict(ANSWERS)
     troubled = {who: [unique_email(who) for _ in range(3)] for who in ANSWERS}
-    for who in ("stalled", "unknown", "greylisted", "closing", "dropped"):  # nobody is to stand behind the first
+    for who in ("stalled", "unknown", "greylisted", "closing", "dropped"):  # each starts before the next is queued
         stack_with_mail.queue_mails(*troubled[who])
         eventually(partial(smtp.attempted.issuperset, troubled[who]), within=SOON)
 
@@ -46,7 +46,7 @@ def test_smtp_4xx_waits_5xx_parks_and_other_mails_pass(stack_with_mail: Stack) -
     stack_with_mail.queue_mails(*healthy)
     eventually(lambda: set(healthy) <= set(smtp.seen()), within=SOON)
     assert {stack_with_mail.mail_status(email) for email in troubled["stalled"]} == {(None, "")}, (
-        "the others waited for these"
+        "other mails waited for these"
     )
 
     def settled(who: str) -> tuple[str | None, str] | None:
@@ -56,18 +56,18 @@ def test_smtp_4xx_waits_5xx_parks_and_other_mails_pass(stack_with_mail: Stack) -
     assert eventually(lambda: settled("closing")) == (None, "SMTP DATA: 421 4.3.2 closing")
     assert eventually(lambda: settled("greylisted")) == (None, "SMTP DATA: 450 4.2.0 greylisted")
     assert eventually(lambda: settled("unknown")) == ("parked", "SMTP DATA: 550 5.1.1 no such user")
-    assert (eventually(lambda: settled("dropped"))[0], figure(stack_with_mail, "latchkey_outbox_parked")) == (None, 3)
+    assert (eventually(lambda: settled("dropped"))[0], metric(stack_with_mail, "latchkey_outbox_parked")) == (None, 3)
 
-    parked = listed(stack_with_mail)
+    parked = parked_mails(stack_with_mail)
     assert set(parked) == set(troubled["unknown"])
     smtp.answers = {"stalled": STALL}
     for id in parked.values():
         assert stack_with_mail.service.cli("mail", "redrive", id).returncode == 0
     arriving = {email for who in ("closing", "greylisted", "unknown") for email in troubled[who]}
     eventually(lambda: all(stack_with_mail.mail_status(email) == ("sent", "") for email in arriving), within=SOON)
-    assert listed(stack_with_mail) == {}
+    assert parked_mails(stack_with_mail) == {}
     assert {smtp.seen()[email] for email in arriving} == {1}
-    # Those at which the server hung up had been taken, which nobody can know: they are tried again, but not soon.
+    # Mails after which the server disconnected may have been accepted: they are retried, but not soon.
     later = "SELECT count(*) FROM mails WHERE recipient = ANY($1) AND due_at > now() + interval '10 minutes'"
     assert stack_with_mail.sql(later, troubled["dropped"])[0][0] == 3
     assert {smtp.seen()[email] for email in troubled["dropped"]} == {1}
@@ -79,14 +79,14 @@ def test_smtp_4xx_waits_5xx_parks_and_other_mails_pass(stack_with_mail: Stack) -
 
 
 def test_slow_server_gets_each_mail_once_and_delays_no_other(stack_with_mail: Stack) -> None:
-    stack_with_mail.smtp.slowness = 35.0  # more than a lease has left when the last letter of a share is begun
+    stack_with_mail.smtp.slowness = 35.0  # more than is left of a lease when the last mail of a batch starts
     slow = [unique_email("slow") for _ in range(20)]
     stack_with_mail.queue_mails(*slow)
     eventually(lambda: len(stack_with_mail.smtp.attempted & set(slow)) > 8, within=SOON)
     healthy = [unique_email("beside") for _ in range(20)]
     stack_with_mail.queue_mails(*healthy)
     eventually(lambda: set(healthy) <= set(stack_with_mail.smtp.seen()), within=SOON)
-    assert not [email for email in slow if stack_with_mail.mail_status(email)[0]], "the others waited for these"
+    assert not [email for email in slow if stack_with_mail.mail_status(email)[0]], "other mails waited for these"
     eventually(lambda: all(stack_with_mail.mail_status(email) == ("sent", "") for email in slow), within=90)
     assert {stack_with_mail.smtp.seen()[email] for email in (*slow, *healthy)} == {1}
 
@@ -97,9 +97,9 @@ def test_refused_sender_loses_no_mail_and_is_logged(stack_with_mail: Stack) -> N
     stack_with_mail.queue_mails(*emails)
     note = "SMTP MAIL: 550 5.7.60 client may not send as this sender"
     eventually(lambda: {stack_with_mail.mail_status(email) for email in emails} == {(None, note)}, within=SOON)
-    assert listed(stack_with_mail) == {}
+    assert parked_mails(stack_with_mail) == {}
     told = [line for line in stack_with_mail.workers[0].log.read_text().splitlines() if "mail_server_refuses" in line]
-    assert 1 <= len(told) <= len(stack_with_mail.workers)  # once a process
+    assert 1 <= len(told) <= len(stack_with_mail.workers)  # once for each process
     assert "5.7.60" in told[0]
     stack_with_mail.smtp.reset()
     stack_with_mail.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
@@ -108,14 +108,14 @@ def test_refused_sender_loses_no_mail_and_is_logged(stack_with_mail: Stack) -> N
 
 
 def test_undeliverable_mail_is_parked_and_visible(stack_with_mail: Stack) -> None:
-    before = figure(stack_with_mail, "latchkey_outbox_parked")
+    before = metric(stack_with_mail, "latchkey_outbox_parked")
     forged = ["a\r\nBcc: b@example.org", "a@example.org, b@example.org", "ünï@example.org", "", "x" * 3000]
     stack_with_mail.queue_mails(*forged)
     nobody, unmakeable = unique_email("nobody"), stack_with_mail.service.user("unmakeable")
     stack_with_mail.queue_mails(nobody, kind="verify")
-    # Its link was made at a moment that no calendar can add a day to.
+    # The link's time is so late that adding a day overflows.
     stack_with_mail.queue_mails(unmakeable, kind="reset", created_at="infinity")
-    # What a newer release owes is left to a worker of that release.
+    # Mails of a newer release are left to a worker of that release.
     stack_with_mail.queue_mails("from.the@future.example.org", kind="a kind of tomorrow")
     stack_with_mail.sql("UPDATE mails SET due_at = now() - interval '1 hour' WHERE outcome IS NULL")
     healthy = [unique_email("beside") for _ in range(50)]
@@ -128,8 +128,8 @@ def test_undeliverable_mail_is_parked_and_visible(stack_with_mail: Stack) -> Non
     eventually(lambda: stack_with_mail.mail_status(unmakeable) == (None, "Unexpected: OverflowError"))
     stack_with_mail.sql("UPDATE mails SET attempts = 9, due_at = now() WHERE recipient = $1", unmakeable)
     eventually(lambda: stack_with_mail.mail_status(unmakeable) == ("parked", "Unexpected: OverflowError"))
-    assert figure(stack_with_mail, "latchkey_outbox_parked") == before + len(forged) + 1
-    assert set(listed(stack_with_mail)) >= {unmakeable}
+    assert metric(stack_with_mail, "latchkey_outbox_parked") == before + len(forged) + 1
+    assert set(parked_mails(stack_with_mail)) >= {unmakeable}
     assert stack_with_mail.mail_status("from.the@future.example.org") == (None, "")
-    assert figure(stack_with_mail, "latchkey_outbox_lag_seconds") > 3000
+    assert metric(stack_with_mail, "latchkey_outbox_lag_seconds") > 3000
     assert not set(stack_with_mail.smtp.attempted) & {*forged, nobody, unmakeable}

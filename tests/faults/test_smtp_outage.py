@@ -1,4 +1,4 @@
-"""SMTP is down for an hour of the rows' time. What is still of worth is sent when it is back, and nothing else."""
+"""SMTP is down for an hour, simulated in the rows. Mails that are still valid are sent afterwards, and no others."""
 
 import time
 from collections.abc import Callable
@@ -13,23 +13,23 @@ from tests.support.service import PASSWORD, eventually, token_in, unique_email
 
 PEOPLE = 30
 AT_MOST = 300.0
-"""Seconds between two attempts, however long it has lasted."""
+"""The longest time between two attempts, in seconds."""
 
 DRAINED = 30.0
-"""Seconds in which all of it is sent."""
+"""Seconds within which all mails are sent."""
 
 Answer = tuple[int, str]
 
 
-def timed(ask: Callable[[], httpx.Response]) -> tuple[Answer, float]:
+def move_back_in_time(ask: Callable[[], httpx.Response]) -> tuple[Answer, float]:
     began = time.monotonic()
     answer = ask()
     return (answer.status_code, answer.text), time.monotonic() - began
 
 
-def asked_for(stack: Stack, emails: list[str], known: str) -> tuple[set[Answer], list[float]]:
-    """Each registers, and then asks for another verification and for resets, over both processes; and a member is
-    told that somebody has tried to register with their address. Ten mails each."""
+def request_mails(stack: Stack, emails: list[str], known: str) -> tuple[set[Answer], list[float]]:
+    """Each user registers, then requests another verification and resets, at both processes; and an existing user
+    gets notices of attempts to register their address. Ten mails each."""
     registering: list[Callable[[], httpx.Response]] = []
     asking: list[Callable[[], httpx.Response]] = []
     for number, email in enumerate(emails):
@@ -39,13 +39,13 @@ def asked_for(stack: Stack, emails: list[str], known: str) -> tuple[set[Answer],
         for path in ("/v1/verify/resend", "/v1/password/forgot"):
             asking += [partial(post, path, json={"email": email})] * 4
     with ThreadPoolExecutor(3) as crowd:
-        answers = list(crowd.map(timed, registering))
-        answers += crowd.map(timed, asking)
+        answers = list(crowd.map(move_back_in_time, registering))
+        answers += crowd.map(move_back_in_time, asking)
     return {answer for answer, _ in answers}, sorted(took for _, took in answers)
 
 
 def rows(stack: Stack, recipients: list[str]) -> list[tuple[str, str | None, int]]:
-    """How many mails of each kind and outcome there are."""
+    """The number of mails by kind and outcome."""
     counted = (
         "SELECT kind, outcome, count(*) FROM mails WHERE recipient = ANY($1)"
         " GROUP BY kind, outcome ORDER BY kind, outcome"
@@ -57,13 +57,13 @@ def test_three_hundred_mails_are_sent_after_an_hour_without_smtp(
     stack_with_mail: Stack,
 ) -> None:
     known = stack_with_mail.service.user("known")
-    usual, usually = asked_for(stack_with_mail, [unique_email("usual") for _ in range(PEOPLE)], known)
+    usual, usually = request_mails(stack_with_mail, [unique_email("usual") for _ in range(PEOPLE)], known)
     eventually(lambda: stack_with_mail.pending_mails() == 0, within=DRAINED)
     stack_with_mail.sql("DELETE FROM mails")
 
     stack_with_mail.smtp.close()
     emails = [unique_email("patient") for _ in range(PEOPLE)]
-    answers, took = asked_for(stack_with_mail, emails, known)
+    answers, took = request_mails(stack_with_mail, emails, known)
     assert answers == usual
     print(f"p50 {median(usually):.3f} s, without SMTP {median(took):.3f} s; most {usually[-1]:.3f}, {took[-1]:.3f} s")
     assert median(took) < 2 * median(usually) + 0.1
@@ -73,8 +73,8 @@ def test_three_hundred_mails_are_sent_after_an_hour_without_smtp(
         "UPDATE mails SET attempts = 12, created_at = created_at - interval '1 hour',"
         " due_at = due_at - interval '1 hour'"
     )
-    # Those whose links are over are dropped without a server; of the others all are tried once more. What is due
-    # within a minute is being tried still, and would be sent twice if its lease were cut short below.
+    # Mails with expired links are dropped without a server; all others are tried once more. Mails that are due
+    # within a minute are still being tried, and would be sent twice if their leases were cut short below.
     over = "due_at > now() + interval '1 minute'"
     tried = f"SELECT bool_and(attempts = 13 AND {over} AND starts_with(note, 'SMTP connecting'))"
     eventually(lambda: stack_with_mail.sql(f"{tried} FROM mails WHERE outcome IS NULL")[0][0])

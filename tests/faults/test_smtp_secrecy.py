@@ -1,4 +1,4 @@
-"""Where TLS is asked for, nothing readable goes over the wire, whatever the server pretends; nor is any mail lost."""
+"""With TLS configured, nothing readable is sent, whatever the server claims, and no mail is lost."""
 
 from pathlib import Path
 
@@ -17,8 +17,8 @@ def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
 
-def noted(stack: Stack, emails: list[str], word: str) -> bool:
-    """Every one of them waits, and the operator can read why."""
+def all_pending_with_note(stack: Stack, emails: list[str], word: str) -> bool:
+    """True if every mail is pending with a note that contains this word."""
     fates = [stack.mail_status(email) for email in emails]
     return all(outcome is None and word in note for outcome, note in fates)
 
@@ -31,7 +31,7 @@ def test_mails_wait_for_a_server_with_a_valid_certificate(stack: Stack, authorit
             assert isinstance(stripped, Script)
             url = f"smtp://ada:sesame@127.0.0.1:{stripped.port}?tls=starttls"
             stack.add_worker(LATCHKEY_SMTP_URL=url, **authority.trusting)
-            eventually(lambda: noted(stack, emails, "SMTP connecting:"))
+            eventually(lambda: all_pending_with_note(stack, emails, "SMTP connecting:"))
             stack.stop_workers()
         assert {line.split()[0] for line in stripped.heard} == {"EHLO"}
         assert stripped.letters == []
@@ -39,8 +39,8 @@ def test_mails_wait_for_a_server_with_a_valid_certificate(stack: Stack, authorit
     with fake_smtp_server(starttls=authority.server("127.0.0.1")) as smtp:
         url = f"smtp://127.0.0.1:{smtp.port}?tls=starttls"
         stack.sql("UPDATE mails SET due_at = now()")
-        stack.add_worker(LATCHKEY_SMTP_URL=url)  # which has never heard of that authority
-        eventually(lambda: noted(stack, emails, "CERTIFICATE_VERIFY_FAILED"))
+        stack.add_worker(LATCHKEY_SMTP_URL=url)  # which does not trust that authority
+        eventually(lambda: all_pending_with_note(stack, emails, "CERTIFICATE_VERIFY_FAILED"))
         stack.stop_workers()
         assert smtp.attempted == set()
 

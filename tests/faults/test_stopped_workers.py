@@ -1,4 +1,4 @@
-"""A worker that is asked to stop hands on at once what it has not begun, even where the server does not answer."""
+"""A worker that stops releases mails that it has not begun, even if the SMTP server does not answer."""
 
 import time
 
@@ -8,13 +8,13 @@ from tests.support.service import eventually, unique_email
 from tests.support.smtp_servers import STALL
 
 SOON = 20.0
-"""Seconds within which somebody else has sent what was handed on; a lease would take fifty."""
+"""Seconds within which another worker has sent the released mails; the end of a lease would take fifty."""
 
 HELD = "SELECT count(*) FROM mails WHERE outcome IS NULL AND due_at > now() AND attempts > 0"
 
 
-def held(stack: Stack) -> int:
-    """How many mails a worker has taken that it is not done with."""
+def leased_count(stack: Stack) -> int:
+    """The number of mails that a worker has leased and not settled."""
     number: int = stack.sql(HELD)[0][0]
     return number
 
@@ -29,12 +29,13 @@ def test_mails_of_a_stopped_worker_are_sent_by_another(stack: Stack) -> None:
     emails = queue_mails(stack, "slow", 1000)
     stack.smtp.pace = 0.02
     stack.add_worker()
-    eventually(lambda: held(stack) > 6 * CONCURRENCY)  # it was fast, and takes more than it can send at once
+    # It was fast, so it leases more than it can send at a time.
+    eventually(lambda: leased_count(stack) > 6 * CONCURRENCY)
     stack.smtp.pace = 1.0
-    eventually(lambda: held(stack) > 2 * CONCURRENCY)
+    eventually(lambda: leased_count(stack) > 2 * CONCURRENCY)
     taken = len(stack.smtp.accepted)
     stack.stop_workers()
-    assert len(stack.smtp.accepted) - taken <= CONCURRENCY, "it has begun others after it was told to stop"
+    assert len(stack.smtp.accepted) - taken <= CONCURRENCY, "it began other mails after the stop"
     stack.smtp.reset()
     stack.add_worker()
     eventually(lambda: stack.pending_mails() == 0, within=SOON)
@@ -42,21 +43,21 @@ def test_mails_of_a_stopped_worker_are_sent_by_another(stack: Stack) -> None:
     stack.stop_workers()
 
 
-def test_mails_of_a_stopped_worker_are_handed_on_despite_a_stall(stack: Stack) -> None:
+def test_mails_of_a_stopped_worker_are_released_despite_a_stalled_server(stack: Stack) -> None:
     stack.smtp.answers = {"stalled": STALL}
     emails = queue_mails(stack, "quick", 150) + queue_mails(stack, "stalled", 150)
     stack.add_worker()
     eventually(
         lambda: len([email for email in list(stack.smtp.attempted) if email.startswith("stalled")]) == CONCURRENCY
     )
-    assert held(stack) > CONCURRENCY
+    assert leased_count(stack) > CONCURRENCY
     began = time.monotonic()
     stack.stop_workers()
     assert time.monotonic() - began < SHUTDOWN_GRACE + 5
-    assert held(stack) <= CONCURRENCY, "what was not begun is held until its lease ends"
-    # Of those that were begun nobody knows whether the server has them; they wait for the end of their leases.
+    assert leased_count(stack) <= CONCURRENCY, "mails that were not begun stay leased"
+    # Whether the server has the mails that were begun is unknown; they wait for the end of their leases.
     stack.smtp.reset()
-    begun = held(stack)
+    begun = leased_count(stack)
     stack.add_worker()
     eventually(lambda: stack.pending_mails() <= begun, within=SOON)
     stack.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")

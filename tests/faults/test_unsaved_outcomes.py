@@ -1,4 +1,4 @@
-"""What the SMTP server took while the database was away is known when that is back, so nobody sends it again."""
+"""Outcomes of mails sent during a database outage are saved afterwards, so no mail is sent twice."""
 
 import time
 
@@ -6,10 +6,10 @@ from tests.support.fault_stack import Stack
 from tests.support.service import eventually, unique_email
 
 AWAY = 4.0
-"""Seconds: more than a worker waits to note what became of a letter."""
+"""Seconds; longer than a worker waits to save an outcome."""
 
 TOLD = 20.0
-"""Seconds in which it is noted afterwards: less than is left of a lease."""
+"""Seconds until the outcome is saved; less than is left of a lease."""
 
 SENT = "SELECT count(*) FROM mails WHERE recipient = ANY($1) AND outcome = 'sent'"
 

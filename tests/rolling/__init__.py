@@ -1,1 +1,1 @@
-"""One release takes over from another while people go on."""
+"""One release replaces another under load."""

@@ -1,4 +1,4 @@
-"""The release before, on the schema of this one: its own HTTP tests must still pass."""
+"""The previous release on the schema of this one: its own HTTP tests must still pass."""
 
 import subprocess
 import sys
@@ -8,11 +8,11 @@ from tests.support.releases import unpacked
 from tests.support.service import ROOT
 
 TESTS = ("tests/entrypoints/test_journeys.py", "tests/entrypoints/test_races.py")
-"""Calls of 0.2.0 under `/v1`, in 18 tests over two API processes and a worker."""
+"""Tests of 0.2.0 for calls under `/v1`: 18 tests with two API processes and a worker."""
 
 
-def test_the_http_tests_of_the_release_before_pass_on_the_new_schema(tmp_path: Path) -> None:
-    """Its harness is changed where it migrates: there the migrations of this release run."""
+def test_http_tests_of_the_previous_release_pass_on_the_new_schema(tmp_path: Path) -> None:
+    """Its harness is changed to run the migrations of this release."""
     root = unpacked(tmp_path)
     harness = root / "tests/entrypoints/conftest.py"
     text = harness.read_text()

@@ -1,8 +1,8 @@
 """A release is rolled out and back again, over one database and one Redis, under load, while the schema is migrated.
 
-Four people ask as quickly as they are answered. What one release hands out, the other takes; what one revokes, the
-other refuses at once; and nobody sees a 5xx, but for logins that a busy machine puts off (`overloaded`). The new
-worker comes before the new API processes.
+Four clients send requests without pauses. Tokens and links of one release are valid at the other, revocations by one
+take effect at the other at once, and no request fails with 5xx, except logins that a busy machine refuses
+(`overloaded`). The new worker starts before the new API processes.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,8 +21,8 @@ from tests.support.releases import HEAD, Release, migrate, unpacked
 from tests.support.rolling import Api, Fleet, Load, bearer
 from tests.support.service import PASSWORD, ROOT, ServiceProcess, eventually, token_in, unique_email
 
-# One table a migration: who renews a session has sessions and then users, and a migration that holds both waits for
-# those who wait for it. `tests/test_migration_locks.py` refuses one that does.
+# One table per migration: a refresh locks sessions, then users, and a migration that locks both could deadlock with
+# it. `tests/test_migration_locks.py` refuses such a migration.
 ADDS = {
     "widens": """
 def upgrade():
@@ -40,7 +40,7 @@ def downgrade(): ...
 }
 SECRET = "9b1f4c7e2d8a5063b7e91c4f6a2d8e0535c1"
 TIMES = 3
-"""How often each side revokes what the other has handed out."""
+"""How often each side revokes tokens of the other."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +49,22 @@ class Rollout:
     after: Release
     url: str
     mail: Callable[[str, int], str]
-    """The token in the nth mail to somebody."""
+    """The token in the nth mail to an address."""
 
     def migrate(self) -> None:
         migrate(self.url, root=self.after.root)
 
 
-def the_release_before(folder: Path) -> tuple[Path, str, Path]:
+def previous_release(folder: Path) -> tuple[Path, str, Path]:
     return unpacked(folder), HEAD, ROOT
 
 
-def the_release_after(folder: Path) -> tuple[Path, str, Path]:
-    """This code on a newer schema than it knows: a stand-in for any next release that only adds."""
+def next_release(folder: Path) -> tuple[Path, str, Path]:
+    """This code on a newer schema than it knows, in place of a next release that only adds."""
     return ROOT, REVISIONS[-1], tree_with(folder / "next", **ADDS)
 
 
-@pytest.fixture(params=[the_release_before, the_release_after])
+@pytest.fixture(params=[previous_release, next_release])
 def rollout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rollout]:
     before, schema, after = request.param(tmp_path)
     with ExitStack() as parts:
@@ -88,7 +88,7 @@ def rollout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rollout]
         yield Rollout(one, releases[1], postgres.url, lambda email, number: token_in(one.mail(email, number)))
 
 
-# -- what is handed out by one and taken by the other ------------------------------------------------------
+# -- tokens and links across releases ----------------------------------------------------------------------
 
 
 def code(answer: httpx.Response) -> str:
@@ -98,25 +98,25 @@ def code(answer: httpx.Response) -> str:
 
 
 def claims_of(token: str) -> dict[str, object]:
-    """What a token says. Its signature differs each time where the algorithm is ES256."""
+    """The claims of a token. Tokens cannot be compared, because signatures with ES256 differ each time."""
     claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
     return claims
 
 
-def asked(api: Api, path: str, access: str = "", /, **body: str) -> httpx.Response:
+def post(api: Api, path: str, access: str = "", /, **body: str) -> httpx.Response:
     return api.client.post(path, json=body, headers=bearer(access) if access else {})
 
 
 def pair_of(api: Api, email: str, password: str = PASSWORD) -> dict[str, str]:
-    answer = asked(api, "/v1/login", login=email, password=password)
+    answer = post(api, "/v1/login", login=email, password=password)
     assert answer.status_code == 200, answer.text
     pair: dict[str, str] = answer.json()
     return pair
 
 
 @dataclass
-class Kept:
-    """What somebody has in their hands while processes are replaced."""
+class IssuedTokens:
+    """Tokens and links that were issued before processes are replaced."""
 
     pair: dict[str, str]
     newcomer: str
@@ -125,42 +125,43 @@ class Kept:
     reset: str
 
     @classmethod
-    def by(cls, api: Api, rollout: Rollout, email: str) -> "Kept":
+    def by(cls, api: Api, rollout: Rollout, email: str) -> "IssuedTokens":
         newcomer = unique_email("newcomer")
-        assert asked(api, "/v1/register", email=newcomer, password=PASSWORD).status_code == 202
+        assert post(api, "/v1/register", email=newcomer, password=PASSWORD).status_code == 202
         welcome = rollout.mail(newcomer, 1)
         forgetful = unique_email("forgetful")
-        assert asked(api, "/v1/register", email=forgetful, password=PASSWORD).status_code == 202
-        assert asked(api, "/v1/verify", token=rollout.mail(forgetful, 1)).status_code == 200
-        assert asked(api, "/v1/password/forgot", email=forgetful).status_code == 202
+        assert post(api, "/v1/register", email=forgetful, password=PASSWORD).status_code == 202
+        assert post(api, "/v1/verify", token=rollout.mail(forgetful, 1)).status_code == 200
+        assert post(api, "/v1/password/forgot", email=forgetful).status_code == 202
         return cls(pair_of(api, email), newcomer, welcome, forgetful, rollout.mail(forgetful, 2))
 
-    def is_taken_by(self, api: Api) -> None:
+    def assert_valid_at(self, api: Api) -> None:
         assert api.get("/v1/me", self.pair["access_token"]).status_code == 200
-        renewed = asked(api, "/v1/refresh", refresh_token=self.pair["refresh_token"])
+        renewed = post(api, "/v1/refresh", refresh_token=self.pair["refresh_token"])
         assert renewed.status_code == 200, renewed.text
-        assert asked(api, "/v1/verify", token=self.welcome).status_code == 200
+        assert post(api, "/v1/verify", token=self.welcome).status_code == 200
         pair = pair_of(api, self.forgetful)
         new = {"new_password": "another fine passphrase", "confirm_password": "another fine passphrase"}
-        assert asked(api, "/v1/password/reset", token=self.reset, **new).status_code == 204
+        assert post(api, "/v1/password/reset", token=self.reset, **new).status_code == 204
         assert code(api.get("/v1/me", pair["access_token"])) == "token_revoked"
-        assert code(asked(api, "/v1/password/reset", token=self.reset, **new)) == "link_invalid"
+        assert code(post(api, "/v1/password/reset", token=self.reset, **new)) == "link_invalid"
 
 
-def hold_together(one: Api, other: Api, email: str, admin: str) -> None:
-    """What `one` hands out, `other` takes; what `one` revokes, `other` refuses with the very next request."""
+def assert_compatible(one: Api, other: Api, email: str, admin: str) -> None:
+    """Assert that tokens of `one` are valid at `other`, and that `other` refuses them at the next request after `one`
+    revoked them."""
     for _ in range(TIMES):
         pair = pair_of(one, email)
         assert other.get("/v1/me", pair["access_token"]).status_code == 200
-        answers = [asked(it, "/v1/refresh", refresh_token=pair["refresh_token"]) for it in (other, one, other)]
+        answers = [post(it, "/v1/refresh", refresh_token=pair["refresh_token"]) for it in (other, one, other)]
         assert {answer.status_code for answer in answers} == {200}
         first, *again = [claims_of(answer.json()["access_token"]) for answer in answers]
         assert again == [first, first]
         renewed = answers[0].json()
-        assert asked(one, "/v1/logout", renewed["access_token"]).status_code == 204
+        assert post(one, "/v1/logout", renewed["access_token"]).status_code == 204
         assert code(other.get("/v1/me", renewed["access_token"])) == "token_revoked"
         assert code(other.get("/v1/me", pair["access_token"])) == "token_revoked"
-        assert code(asked(other, "/v1/refresh", refresh_token=renewed["refresh_token"])) == "session_ended"
+        assert code(post(other, "/v1/refresh", refresh_token=renewed["refresh_token"])) == "session_ended"
     governor = pair_of(one, admin)["access_token"]
     victim = pair_of(other, email)["access_token"]
     user = other.get("/v1/me", victim).json()["id"]
@@ -170,13 +171,13 @@ def hold_together(one: Api, other: Api, email: str, admin: str) -> None:
         assert code(other.get("/v1/me", victim)) == "token_revoked"
         if body != {"disabled": True}:
             victim = pair_of(other, email)["access_token"]
-    link = asked(one, "/v1/logout/all", victim)
+    link = post(one, "/v1/logout/all", victim)
     assert link.status_code == 204
     assert code(other.get("/v1/me", victim)) == "token_revoked"
 
 
 @contextmanager
-def beside(release: Release) -> Iterator[Api]:
+def additional_api(release: Release) -> Iterator[Api]:
     api = Api(release)
     eventually(api.ready, within=90)
     try:
@@ -185,15 +186,15 @@ def beside(release: Release) -> Iterator[Api]:
         api.stop()
 
 
-def relieved(old: ServiceProcess, release: Release) -> ServiceProcess:
-    """The new worker is there before the old one goes."""
+def replace_worker(old: ServiceProcess, release: Release) -> ServiceProcess:
+    """Start a worker of this release, then stop the old one."""
     new = release.start_worker()
     eventually(lambda: "worker_started" in new.log.read_text())
     assert old.stop() == 0
     return new
 
 
-def test_rollout_and_rollback_are_not_noticed(rollout: Rollout) -> None:
+def test_rollout_and_rollback_fail_no_request(rollout: Rollout) -> None:
     before, after = rollout.before, rollout.after
     people = [before.person("someone") for _ in range(4)]
     email, resting = before.person("member"), before.person("resting")
@@ -202,21 +203,21 @@ def test_rollout_and_rollback_are_not_noticed(rollout: Rollout) -> None:
     with Fleet(before) as fleet, ExitStack() as open_apis:
         after.environ |= {name: before.environ[name] for name in ("LATCHKEY_PUBLIC_URL", "LATCHKEY_RATE_LIMITS")}
         with Load(fleet, people) as load:
-            made_before = Kept.by(fleet.apis[0], rollout, resting)
+            made_before = IssuedTokens.by(fleet.apis[0], rollout, resting)
             rollout.migrate()
-            worker = relieved(worker, after)
-            new = open_apis.enter_context(beside(after))
+            worker = replace_worker(worker, after)
+            new = open_apis.enter_context(additional_api(after))
             for one, other in ((fleet.apis[0], new), (new, fleet.apis[1])):
-                hold_together(one, other, email, admin)
+                assert_compatible(one, other, email, admin)
             fleet.replace_each(after)
-            made_before.is_taken_by(fleet.apis[0])
-            made_after = Kept.by(fleet.apis[1], rollout, resting)
-            worker = relieved(worker, before)
+            made_before.assert_valid_at(fleet.apis[0])
+            made_after = IssuedTokens.by(fleet.apis[1], rollout, resting)
+            worker = replace_worker(worker, before)
             fleet.replace_each(before)
             for one, other in ((fleet.apis[0], new), (new, fleet.apis[1])):
-                hold_together(one, other, email, admin)
-            made_after.is_taken_by(fleet.apis[0])
-        # Any other 5xx than a login that is told to come again, with `overloaded`, would be among these.
+                assert_compatible(one, other, email, admin)
+            made_after.assert_valid_at(fleet.apis[0])
+        # Any 5xx other than a login refused with `overloaded` would be among these.
         assert load.unexpected == []
         assert {"POST /v1/login 200", "POST /v1/refresh 200", "POST /v1/logout 204"} <= set(load.answers)
         shed = load.answers["POST /v1/login 503"]

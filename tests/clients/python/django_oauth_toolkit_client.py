@@ -38,7 +38,7 @@ call_command("migrate", verbosity=0)
 
 
 def accept(token: str) -> None:
-    AccessToken.objects.all().delete()  # an introspection is otherwise remembered until the token expires
+    AccessToken.objects.all().delete()  # otherwise introspection results are cached until the token expires
     answer = Client().get("/", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200, answer.status_code
 

@@ -1,4 +1,4 @@
-"""A package that openapi-python-client has generated from the OpenAPI document."""
+"""Uses the package that openapi-python-client generated from the OpenAPI document."""
 
 import os
 import sys

@@ -7,7 +7,7 @@ claims = jwt.JWTClaimsRegistry(iss={"essential": True, "value": URL}, aud={"esse
 
 
 def accept(token: str) -> None:
-    # joserfc takes ES256 by itself and wants to be asked for EdDSA.
+    # joserfc accepts ES256 by default, but EdDSA only if it is listed.
     decoded = jwt.decode(token, keys, algorithms=None if ALGORITHM == "ES256" else [ALGORITHM])
     claims.validate(decoded.claims)
 

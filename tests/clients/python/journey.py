@@ -1,4 +1,4 @@
-"""What every client does: log in, be accepted, refresh, be accepted again, log out, be refused."""
+"""The journey of every client: log in, be accepted, refresh, be accepted again, log out, be refused."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def refused(accept: Callable[[str], object], token: str) -> bool:
 
 
 def journey(accept: Callable[[str], object], *, asks: bool = False) -> None:
-    """`accept` raises for a token that it refuses. `asks`: it asks Latchkey, so it refuses at once after a logout."""
+    """`accept` raises for a token that it refuses. `asks`: it introspects, so it refuses at once after a logout."""
     pair = log_in()
     accept(pair["access_token"])
     assert call("GET", "/v1/me", token=pair["access_token"])[0] == 200

@@ -1,1 +1,1 @@
-"""The same house, with PgBouncer before its database."""
+"""The same service behind PgBouncer."""

@@ -1,4 +1,4 @@
-"""PgBouncer paused, told to read its settings again, killed, and robbed of its servers, while people go on."""
+"""PgBouncer is paused, reloaded, killed, and loses its server connections, under load."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from tests.support.pgbouncer import PgBouncer
 from tests.support.service import Service
 
 HEALED = 10.0
-"""Seconds after which everybody is served again."""
+"""Seconds until every request succeeds again."""
 
 
 @pytest.fixture(scope="module")
@@ -30,33 +30,33 @@ def pair(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -
         service.stop()
 
 
-def paused(bouncer: PgBouncer) -> None:
-    """For longer than anything asked of the database may take."""
+def pause(bouncer: PgBouncer) -> None:
+    """Pause for longer than the deadline of the database."""
     bouncer.tell("PAUSE")
     time.sleep(3)
     bouncer.tell("RESUME")
 
 
-def killed(bouncer: PgBouncer) -> None:
+def kill(bouncer: PgBouncer) -> None:
     bouncer.kill()
     time.sleep(1)
     bouncer.start()
 
 
-def told(bouncer: PgBouncer) -> None:
+def reload_settings(bouncer: PgBouncer) -> None:
     bouncer.tell("RELOAD")
 
 
-def reconnected(bouncer: PgBouncer) -> None:
+def reconnect(bouncer: PgBouncer) -> None:
     bouncer.tell("RECONNECT")
 
 
-def robbed(bouncer: PgBouncer) -> None:
+def drop_server_connections(bouncer: PgBouncer) -> None:
     for _ in range(3):
         bouncer.hang_up()
 
 
-@pytest.mark.parametrize("fault", [told, reconnected, robbed, paused, killed])
+@pytest.mark.parametrize("fault", [reload_settings, reconnect, drop_server_connections, pause, kill])
 def test_pgbouncer_faults_cause_503_and_lose_and_revive_nothing(
     pair: Pair, bouncer: PgBouncer, fault: Callable[[PgBouncer], None]
 ) -> None:

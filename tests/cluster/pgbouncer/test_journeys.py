@@ -1,5 +1,5 @@
-"""What is promised over HTTP holds behind PgBouncer: the same tests, with another `databases`."""
+"""The HTTP tests hold behind PgBouncer: the same tests with another `databases` fixture."""
 
-# Every test that is there, and with its fixtures: a list would leave out the next one.
-from tests.entrypoints.test_journeys import *  # noqa: F403  (whatever it is, it has to hold here)
+# All tests and their fixtures, because a list would miss new ones.
+from tests.entrypoints.test_journeys import *  # noqa: F403  (all of its tests run here)
 from tests.entrypoints.test_races import *  # noqa: F403  (likewise)
