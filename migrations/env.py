@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from adapters.postgres.database import Database
 from adapters.postgres.database_url import behind_pgbouncer, driver_url, server_name
 from adapters.postgres.errors import FAILURES
-from adapters.postgres.migration_lock import never_time_out, telling_blockers, turn
+from adapters.postgres.migration_lock import migration_turn, never_time_out, reporting_blockers
 from adapters.postgres.tables import metadata
 from entrypoints.schema import Schema, connection_error, migration_error, permission_error, schema_of
 from entrypoints.settings import SettingsError, database_url
@@ -101,10 +101,10 @@ async def _online() -> None:
         sys.exit(str(connection_error(server_name(setting), error)))
     try:
         async with AsyncExitStack() as stack:
-            watching = await stack.enter_async_context(turn(engine, pooled=pooled, say=_say))
+            watching = await stack.enter_async_context(migration_turn(engine, pooled=pooled, say=_say))
             if not pooled:
                 pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
-                await stack.enter_async_context(telling_blockers(watching, pid=pid, say=_say))
+                await stack.enter_async_context(reporting_blockers(watching, pid=pid, say=_say))
                 await connection.commit()
             schema = await _schema(database)
             asked = getattr(context.config.cmd_opts, "cmd", (None,))[0]

@@ -21,8 +21,8 @@ class MemoryAuditEvents(AuditEvents):
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[AuditEvent]:
         await checkpoint()
-        theirs = [event for event in self._rows.events.values() if event.user_id == user_id]
-        newest_first = sorted(theirs, key=lambda event: event.id, reverse=True)
+        events = [event for event in self._rows.events.values() if event.user_id == user_id]
+        newest_first = sorted(events, key=lambda event: event.id, reverse=True)
         return [event for event in newest_first if after is None or event.id < after][:limit]
 
 

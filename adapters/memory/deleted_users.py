@@ -15,10 +15,12 @@ def remove(rows: Rows, user_id: UUID, *, now: datetime, until: datetime | None) 
     user = rows.users.pop(user_id, None)
     if user is None:
         return False
-    gone = user.recovered(NO_PASSWORD)
-    email = gone.email if gone.verified else None
-    deletion = Deletion(user_id=user_id, email=email, version=gone.credential_version, deleted_at=now, until=until)
-    rows.deletions[user_id] = deletion, gone
+    deleted_user = user.recovered(NO_PASSWORD)
+    email = deleted_user.email if deleted_user.verified else None
+    deletion = Deletion(
+        user_id=user_id, email=email, version=deleted_user.credential_version, deleted_at=now, until=until
+    )
+    rows.deletions[user_id] = deletion, deleted_user
     return True
 
 
@@ -34,21 +36,21 @@ def restore(rows: Rows, user_id: UUID, *, email: str, now: datetime) -> User | N
 def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
     """The number of rows of the user's history that were removed or made anonymous."""
     deletion, _ = rows.deletions[user_id]
-    left = limit
-    for session in [it for it in rows.sessions.values() if it.user_id == user_id][:left]:
+    remaining = limit
+    for session in [it for it in rows.sessions.values() if it.user_id == user_id][:remaining]:
         rows.sessions[session.id] = replace(session, user_id=None, client_info=UNKNOWN_CLIENT)
-        left -= 1
-    for mail in [it for it in rows.mails.values() if it.outcome is not None and _is_about(it, deletion)][:left]:
+        remaining -= 1
+    for mail in [it for it in rows.mails.values() if it.outcome is not None and _is_about(it, deletion)][:remaining]:
         del rows.mails[mail.id]
-        left -= 1
+        remaining -= 1
     placed = [it for it in rows.events.values() if it.user_id == user_id and it != it.of_deleted_user()]
-    for event in placed[:left]:
+    for event in placed[:remaining]:
         rows.events[event.id] = event.of_deleted_user()
-        left -= 1
-    for change in [it for it in rows.email_changes.values() if it.user_id == user_id][:left]:
+        remaining -= 1
+    for change in [it for it in rows.email_changes.values() if it.user_id == user_id][:remaining]:
         del rows.email_changes[change.id]
-        left -= 1
-    return limit - left
+        remaining -= 1
+    return limit - remaining
 
 
 def _is_about(mail: OutboxMail, deletion: Deletion) -> bool:

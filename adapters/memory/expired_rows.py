@@ -27,7 +27,7 @@ class MemoryExpiredRows(ExpiredRows):
 
     async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         if kind is RetentionCategory.DELETED_USER:
-            return await self._clear_deleted(now=now, after=after, limit=limit)
+            return await self._purge_deleted(now=now, after=after, limit=limit)
         name, kept, over = _RULES[kind]
         async with self._store.alone() as rows:
             table: dict[UUID, Any] = getattr(rows, name)
@@ -40,19 +40,19 @@ class MemoryExpiredRows(ExpiredRows):
                     del table[id]
         return PurgeResult(len(gone), met[-1] if len(met) == limit else None)
 
-    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
+    async def _purge_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         async with self._store.alone() as rows:
-            due = sorted(id for id, (it, _) in rows.deletions.items() if not it.can_be_undone(now))
-            met = [id for id in due if after is None or id > after][:limit]
+            due = sorted(id for id, (deletion, _) in rows.deletions.items() if not deletion.can_be_undone(now))
+            user_ids = [id for id in due if after is None or id > after][:limit]
             changed = 0
-            for id in met:
+            for id in user_ids:
                 cleaned = clean(rows, id, limit=limit)
                 changed += cleaned
                 if cleaned >= limit:
                     return PurgeResult(changed, UUID(int=id.int - 1))
                 del rows.deletions[id]
                 changed += 1
-        return PurgeResult(changed, met[-1] if len(met) == limit else None)
+        return PurgeResult(changed, user_ids[-1] if len(user_ids) == limit else None)
 
 
 def _session(rows: Rows, session: Session, now: datetime) -> bool:
@@ -63,8 +63,8 @@ def _session(rows: Rows, session: Session, now: datetime) -> bool:
 
 
 def _mail(_: Rows, mail: OutboxMail, now: datetime) -> bool:
-    kept = retention.PARKED_MAIL if mail.outcome is DeliveryOutcome.PARKED else retention.MAIL
-    return mail.settled_at is not None and mail.settled_at < now - kept
+    retention_period = retention.PARKED_MAIL if mail.outcome is DeliveryOutcome.PARKED else retention.MAIL
+    return mail.settled_at is not None and mail.settled_at < now - retention_period
 
 
 def _email_change(rows: Rows, change: EmailChange, now: datetime) -> bool:
@@ -77,9 +77,9 @@ def _unverified_user(rows: Rows, user: User, now: datetime) -> bool:
     if user.verified or user.disabled or user.created_at >= before or user.provenance is not Provenance.SELF:
         return False
     displaced = any(change.is_pending_at(user) for change in rows.email_changes.values())
-    alive = any(it.user_id == user.id and it.alive(now) for it in rows.sessions.values())
-    recent = any(it.user_id == user.id and it.created_at >= before for it in rows.events.values())
-    sent = [it.created_at for it in rows.mails.values() if it.recipient == user.email]
+    alive = any(session.user_id == user.id and session.alive(now) for session in rows.sessions.values())
+    recent = any(event.user_id == user.id and event.created_at >= before for event in rows.events.values())
+    sent = [mail.created_at for mail in rows.mails.values() if mail.recipient == user.email]
     return not (displaced or alive or recent or any(at >= now - retention.LINK for at in sent))
 
 

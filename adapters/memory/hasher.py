@@ -21,13 +21,13 @@ class MemoryHasher(Hasher):
     async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         """A hash that begins with `old$` or `wrapped$` is one that should be replaced."""
         await self._work()
-        known = [(place, text) for place, text in enumerate((password_hash or "", *others)) if text]
+        known = [(index, text) for index, text in enumerate((password_hash or "", *others)) if text]
         salts = {_salt(text) for _, text in known[:1]}
-        for place, text in known:
+        for index, text in known:
             kind, _, rest = text.partition("$")
-            alike = place == known[0][0] or (kind == "memory" and _salt(text) in salts)
+            alike = index == known[0][0] or (kind == "memory" and _salt(text) in salts)
             if alike and kind != "weak" and rest.rpartition("$")[2] == _digest(password):
-                return PasswordMatch(matches=True, needs_rehash=kind != "memory", index=place)
+                return PasswordMatch(matches=True, needs_rehash=kind != "memory", index=index)
         return PasswordMatch(matches=False)
 
     async def import_hashes(self, password_hashes: Sequence[str]) -> list[str | None]:

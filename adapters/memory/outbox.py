@@ -44,19 +44,19 @@ class MemoryOutbox(Outbox):
         self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = ""
     ) -> None:
         await checkpoint()
-        if self._ours(mail):
+        if self._is_leased(mail):
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], outcome=outcome, settled_at=now, note=note)
 
     async def postpone(self, mail: OutboxMail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
         await checkpoint()
-        if self._ours(mail):
+        if self._is_leased(mail):
             due_at = (now or self._rows.clock()) + wait
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], due_at=due_at, note=note)
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[OutboxMail]:
         await checkpoint()
-        theirs = [mail for mail in self._rows.mails.values() if _is_about(mail, user)]
-        newest_first = sorted(theirs, key=lambda mail: mail.id, reverse=True)
+        mails = [mail for mail in self._rows.mails.values() if _is_about(mail, user)]
+        newest_first = sorted(mails, key=lambda mail: mail.id, reverse=True)
         return [mail for mail in newest_first if after is None or mail.id < after][:limit]
 
     async def parked(self, *, limit: int) -> Sequence[OutboxMail]:
@@ -73,9 +73,9 @@ class MemoryOutbox(Outbox):
         self.enqueued_ids.append(mail_id)
         return True
 
-    def _ours(self, mail: OutboxMail) -> bool:
-        kept = self._rows.mails.get(mail.id)
-        return kept is not None and kept.attempts == mail.attempts and kept.outcome is None
+    def _is_leased(self, mail: OutboxMail) -> bool:
+        stored = self._rows.mails.get(mail.id)
+        return stored is not None and stored.attempts == mail.attempts and stored.outcome is None
 
 
 def _is_about(mail: OutboxMail, user: User) -> bool:

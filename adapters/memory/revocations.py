@@ -30,7 +30,9 @@ class MemoryRevocationStore(RevocationStore):
 
     async def mark_published(self, min_generations: Mapping[UUID, int]) -> None:
         current = await self.min_generations(min_generations)
-        self._store.rows.revocation_pending -= {it for it in current if current[it] == min_generations[it]}
+        self._store.rows.revocation_pending -= {
+            session for session in current if current[session] == min_generations[session]
+        }
 
     async def primary(self) -> BlocklistPrimary | None:
         await checkpoint()

@@ -92,8 +92,8 @@ class MemorySessions(Sessions):
 
     async def _of(self, user_id: UUID) -> Sequence[Session]:
         await checkpoint()
-        theirs = [session for session in self._rows.sessions.values() if session.user_id == user_id]
-        return sorted(theirs, key=lambda session: session.id, reverse=True)
+        sessions = [session for session in self._rows.sessions.values() if session.user_id == user_id]
+        return sorted(sessions, key=lambda session: session.id, reverse=True)
 
     async def _alive(self, user_id: UUID) -> list[Session]:
         await checkpoint()

@@ -10,11 +10,11 @@ from domain.user import User
 def search(
     users: Iterable[User], *, query: str, role: Role | None, limit: int, after: PageCursor | None
 ) -> Sequence[UserHit]:
-    found = [
+    hits = [
         UserHit(user, key) for user in users if role in (None, user.role) and (key := _key(user, query)) is not None
     ]
-    found.sort(key=lambda it: (it.key, it.user.id))
-    return [it for it in found if after is None or (it.key, it.user.id) > (after.key, after.id)][:limit]
+    hits.sort(key=lambda hit: (hit.key, hit.user.id))
+    return [hit for hit in hits if after is None or (hit.key, hit.user.id) > (after.key, after.id)][:limit]
 
 
 def _key(user: User, query: str) -> str | None:

@@ -35,8 +35,8 @@ class MemoryUsers(Users):
         return await self._holder(lambda user: user.email == email)
 
     async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
-        found = [await self.by_email(email) for email in emails]
-        return {user.email: user for user in found if user is not None}
+        users = [await self.by_email(email) for email in emails]
+        return {user.email: user for user in users if user is not None}
 
     async def count_unverified(self, email: str) -> int:
         await checkpoint()
@@ -69,10 +69,10 @@ class MemoryUsers(Users):
 
     async def lock(self, user_id: UUID, *, email: str | None = None, with_admins: bool = False) -> Sequence[User]:
         await checkpoint()
-        theirs = [user for user in self._rows.users.values() if user.id == user_id or user.email == email]
-        if with_admins or any(user.is_active_admin and user.email == email for user in theirs):
-            theirs += [user for user in self._rows.users.values() if user.is_active_admin and user not in theirs]
-        return sorted(theirs, key=lambda user: user.id)
+        locked = [user for user in self._rows.users.values() if user.id == user_id or user.email == email]
+        if with_admins or any(user.is_active_admin and user.email == email for user in locked):
+            locked += [user for user in self._rows.users.values() if user.is_active_admin and user not in locked]
+        return sorted(locked, key=lambda user: user.id)
 
     async def change_email(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
         user = await self.by_id(user_id)
@@ -122,8 +122,8 @@ class MemoryUsers(Users):
 
     async def deletion(self, user_id: UUID) -> Deletion | None:
         await checkpoint()
-        found = self._rows.deletions.get(user_id)
-        return None if found is None else found[0]
+        entry = self._rows.deletions.get(user_id)
+        return None if entry is None else entry[0]
 
     async def undoable_deletion(self, email: str, *, now: datetime) -> Deletion | None:
         await checkpoint()
@@ -160,11 +160,11 @@ class MemoryUsers(Users):
             if user.email in before if owner is None else owner.verified or not user.verified:
                 continue
             namesake = await self.by_username(user.username) if user.username else None
-            taken = namesake is not None and namesake.verified
+            is_taken = namesake is not None and namesake.verified
             if user.verified:
                 rivals = [rival for rival in self._rows.users.values() if rival.email == user.email]
                 await self._supersede(rivals, now=now)
-            inserted.append(self._keep(replace(user, username=None if taken else user.username)))
+            inserted.append(self._keep(replace(user, username=None if is_taken else user.username)))
             self._rows.import_digests[user.id] = user.email
         return inserted
 
@@ -179,8 +179,8 @@ class MemoryUsers(Users):
             return None
         await self._supersede([rival for rival in rivals if rival in over], now=now)
         namesake = await self.by_username(user.username) if user.username else None
-        taken = namesake is not None and namesake.verified and namesake.id != user.id
-        return self._keep(replace(user, username=None if taken else user.username))
+        is_taken = namesake is not None and namesake.verified and namesake.id != user.id
+        return self._keep(replace(user, username=None if is_taken else user.username))
 
     async def _supersede(self, rivals: Sequence[User], *, now: datetime) -> None:
         for rival in rivals:

@@ -86,8 +86,8 @@ class Argon2Hasher(Hasher):
     async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         """An unknown hash never matches, and costs as much as a wrong password."""
         if password_hash is not None and others and not self.can_verify(password_hash):
-            found = await self.verify(password, *others)
-            return replace(found, index=found.index + 1)
+            match = await self.verify(password, *others)
+            return replace(match, index=match.index + 1)
         if password_hash is not None and password_hash.startswith(self._ours):
             same_salt = with_same_salt(password_hash, others)
             if same_salt:
@@ -98,13 +98,17 @@ class Argon2Hasher(Hasher):
     async def import_hashes(self, password_hashes: Sequence[str]) -> list[str | None]:
         """Makes as many at a time as there are threads, without a deadline: an import can wait."""
         imported = [_storable(text) for text in password_hashes]
-        weak = [(at, found) for at, found in enumerate(imported) if isinstance(found, ForeignHash)]
+        weak = [
+            (at, foreign_hash) for at, foreign_hash in enumerate(imported) if isinstance(foreign_hash, ForeignHash)
+        ]
         for start in range(0, len(weak), self._threads):
             batch = weak[start : start + self._threads]
-            jobs = [self._submit(partial(self._argon2.hash, found.tag), self._pool) for _, found in batch]
-            made = await asyncio.gather(*map(asyncio.wrap_future, jobs))
-            for (at, found), argon2id in zip(batch, made, strict=True):
-                imported[at] = wrap(found, argon2id)
+            jobs = [
+                self._submit(partial(self._argon2.hash, foreign_hash.tag), self._pool) for _, foreign_hash in batch
+            ]
+            wrapped = await asyncio.gather(*map(asyncio.wrap_future, jobs))
+            for (at, foreign_hash), argon2id in zip(batch, wrapped, strict=True):
+                imported[at] = wrap(foreign_hash, argon2id)
         return [None if isinstance(text, ForeignHash) else text for text in imported]
 
     def can_verify(self, password_hash: str) -> bool:
@@ -163,8 +167,8 @@ class Argon2Hasher(Hasher):
         return PasswordMatch(matches=False)
 
     def _verify_any(self, password: str, password_hash: str, others: Sequence[tuple[int, str]]) -> PasswordMatch:
-        place = find_match(_encoded(normalize_password(password)), password_hash, others)
-        return PasswordMatch(matches=False) if place is None else PasswordMatch(matches=True, index=place)
+        index = find_match(_encoded(normalize_password(password)), password_hash, others)
+        return PasswordMatch(matches=False) if index is None else PasswordMatch(matches=True, index=index)
 
     def _matches(self, secret: bytes, stored: StoredHash) -> bool:
         try:

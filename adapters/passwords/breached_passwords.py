@@ -35,13 +35,13 @@ class BreachedPasswords:
         for name in (prefix.upper(), prefix.upper() + ".txt", prefix, prefix + ".txt"):
             try:
                 with (self._folder / name).open("rb") as file:
-                    found = file.read(_MAX_BYTES)
+                    content = file.read(_MAX_BYTES)
             except FileNotFoundError as error:
                 reason = reason or error.strerror
             except OSError as error:
                 reason = error.strerror
             else:
-                return found
+                return content
         if not self._logged:
             self._logged = True
             log.warning("breached_passwords_unreadable: a file in %s: %s", self._folder, reason)
@@ -49,5 +49,5 @@ class BreachedPasswords:
 
 
 def _count(line: bytes, suffix: bytes) -> int:
-    found, _, count = line.strip().removeprefix(b"\xef\xbb\xbf").partition(b":")
-    return int(count) if found == suffix and count.isdigit() else 0
+    line_suffix, _, count = line.strip().removeprefix(b"\xef\xbb\xbf").partition(b":")
+    return int(count) if line_suffix == suffix and count.isdigit() else 0

@@ -32,4 +32,4 @@ def _md5(text: bytes) -> bytes:
 
 
 def _characters(number: int, count: int) -> str:
-    return "".join(_ALPHABET[number >> 6 * place & 63] for place in range(count))
+    return "".join(_ALPHABET[number >> 6 * position & 63] for position in range(count))

@@ -20,7 +20,7 @@ def with_same_salt(text: str, others: Sequence[str]) -> Sequence[tuple[int, str]
     """Those of `others` that differ from `text` in the tag alone, each with its index."""
     start, _, tag = text.rpartition("$")
     size = len(start) + 1 + len(tag)
-    return [(at, one) for at, one in enumerate(others) if one.startswith(f"{start}$") and len(one) == size]
+    return [(at, other) for at, other in enumerate(others) if other.startswith(f"{start}$") and len(other) == size]
 
 
 def find_match(secret: bytes, text: str, others: Sequence[tuple[int, str]]) -> int | None:

@@ -17,13 +17,13 @@ _KNOWN = among_texts(events.c.action, [action.value for action in EventType])
 _ADD = CompiledStatement(insert(events))
 
 
-def note(where: CTE) -> CTE:
-    """A CTE that inserts the event if `where` returned a row. `noting` gives its parameters."""
-    told = [bindparam(f"noted_{column.name}", type_=column.type) for column in events.c]
-    return insert(events).from_select(list(events.c), select(*told).where(exists(select(where)))).cte("noted")
+def insert_event_cte(where: CTE) -> CTE:
+    """A CTE that inserts the event if `where` returned a row. `event_parameters` gives its parameters."""
+    values = [bindparam(f"noted_{column.name}", type_=column.type) for column in events.c]
+    return insert(events).from_select(list(events.c), select(*values).where(exists(select(where)))).cte("noted")
 
 
-def noting(event: AuditEvent) -> dict[str, object]:
+def event_parameters(event: AuditEvent) -> dict[str, object]:
     return {f"noted_{name}": value for name, value in row_of_event(event).items()}
 
 

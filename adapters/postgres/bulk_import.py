@@ -41,24 +41,26 @@ async def bulk_insert(
     # Imports run one after another, so that each sees the users of those before it and none deadlock.
     await connection.execute(select(func.pg_advisory_xact_lock(_IMPORTS)))
     inserted: list[User] = []
-    left = imported
+    remaining = imported
     # Retry the rare users whose address or name was verified by another user since the query.
     for _ in range(3):
-        emails = [user.email for user in left]
+        emails = [user.email for user in remaining]
         present = await _users_by_email(connection, emails)
         before = await previously_imported(connection, emails)
-        left = [
-            user for user in left if _is_importable(user, present.get(user.email, ()), before=user.email in before)
+        remaining = [
+            user
+            for user in remaining
+            if _is_importable(user, present.get(user.email, ()), before=user.email in before)
         ]
-        if not left:
+        if not remaining:
             break
-        if rivals := [rival.id for user in left if user.verified for rival in present.get(user.email, ())]:
+        if rivals := [rival.id for user in remaining if user.verified for rival in present.get(user.email, ())]:
             await remove_unverified(rivals)
-        added = await _insert(connection, await _without_taken_names(connection, left), now=now)
+        added = await _insert(connection, await _without_taken_names(connection, remaining), now=now)
         await _record_digests(connection, added)
         inserted += added
         ids = {user.id for user in added}
-        left = [user for user in left if user.id not in ids]
+        remaining = [user for user in remaining if user.id not in ids]
     return inserted
 
 
@@ -66,7 +68,7 @@ async def _users_by_email(connection: Connection, emails: Collection[str]) -> Ma
     """The verified user of each address, or else all unverified ones, newest first."""
     order = users.c.email, users.c.verified_at.is_(None), users.c.id.desc()
     rows = await connection.fetch(select_users().where(among_texts(users.c.email, emails)).order_by(*order))
-    return {email: list(them) for email, them in groupby(map(user_of, rows), lambda user: user.email)}
+    return {email: list(group) for email, group in groupby(map(user_of, rows), lambda user: user.email)}
 
 
 def _is_importable(user: User, present: Sequence[User], *, before: bool) -> bool:
@@ -91,13 +93,13 @@ async def _without_taken_names(connection: Connection, imported: Sequence[User])
     """The users without usernames that belong to another verified user, in the database or among themselves."""
     names = {user.username.lower() for user in imported if user.username is not None}
     verified = select(username_key).where(among_texts(username_key, names), users.c.verified_at.is_not(None))
-    taken = set(await connection.fetch_column(verified)) if names else set()
+    taken_names = set(await connection.fetch_column(verified)) if names else set()
     named = []
     for user in imported:
         name = (user.username or "").lower()
-        named.append(replace(user, username=None) if name in taken else user)
+        named.append(replace(user, username=None) if name in taken_names else user)
         if name and user.verified:
-            taken.add(name)
+            taken_names.add(name)
     return named
 
 

@@ -88,9 +88,9 @@ def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
 def driver_arguments(url: str) -> dict[str, Any]:
     """Arguments for `asyncpg.connect`."""
     parsed, arguments = driver_url(url)
-    _, place = parsed.get_dialect()().create_connect_args(parsed)
-    both = {**place, **arguments}
-    return {name: it for name, it in both.items() if not name.startswith("prepared_statement_")}
+    _, driver_options = parsed.get_dialect()().create_connect_args(parsed)
+    both = {**driver_options, **arguments}
+    return {name: option for name, option in both.items() if not name.startswith("prepared_statement_")}
 
 
 def server_name(url: str) -> str:
@@ -135,15 +135,15 @@ def _with_options(parsed: URL, query: dict[str, str], hosts: list[tuple[str, int
     understood = {name: query.pop(name) for name in sorted(_UNDERSTOOD & query.keys())}
     if understood:
         arguments["dsn"] = f"postgresql:///?{urlencode(understood)}"
-    place: dict[str, Any] = {"drivername": "postgresql+asyncpg"}
-    place |= {of_url: query.pop(name) for name, of_url in _OF_URL.items() if name in query}
+    components: dict[str, Any] = {"drivername": "postgresql+asyncpg"}
+    components |= {of_url: query.pop(name) for name, of_url in _OF_URL.items() if name in query}
     if (address := query.pop("hostaddr", None)) and not parsed.host:
-        place["host"] = address
-    left = {name: value for name, value in query.items() if name not in _SET_ASIDE}
-    for name in left.keys() - {"host", "port"}:
+        components["host"] = address
+    unknown = {name: value for name, value in query.items() if name not in _SET_ASIDE}
+    for name in unknown.keys() - {"host", "port"}:
         # Text that is not an option's name may be the rest of a password.
         raise ValueError(f"has the option {name}, which is not supported" if _is_name(name) else "has an odd option")
-    return parsed.set(query=left, **place), arguments
+    return parsed.set(query=unknown, **components), arguments
 
 
 def _is_name(text: str) -> bool:

@@ -20,14 +20,14 @@ async def remove(
 ) -> int:
     """The caller has locked the users and ended their sessions. A row without address and name stays for each user
     until their history has been removed."""
-    them = and_(among(users.c.id, user_ids), users.c.deleted_at.is_(None))
+    present = and_(among(users.c.id, user_ids), users.c.deleted_at.is_(None))
     proven = case((users.c.verified_at.is_not(None), users.c.email))
     until_then = literal(until, DateTime(timezone=True))
-    gone = select(
+    deleted = select(
         users.c.id, proven, users.c.username, users.c.role, literal(now, DateTime(timezone=True)), until_then
-    ).where(them)
+    ).where(present)
     columns = ["id", "email", "username", "role", "deleted_at", "until"]
-    await connection.execute(insert(deletions).from_select(columns, gone))
+    await connection.execute(insert(deletions).from_select(columns, deleted))
     emptied = {
         "email": "",
         "username": None,
@@ -38,12 +38,12 @@ async def remove(
         "deleted_at": now,
         "credential_version": users.c.credential_version + 1,
     }
-    return await connection.execute(update(users).where(them).values(emptied))
+    return await connection.execute(update(users).where(present).values(emptied))
 
 
 async def deletion_of_user(connection: Connection, user_id: UUID) -> Deletion | None:
-    asked = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
-    row = await connection.fetch_row(asked.where(deletions.c.id == user_id))
+    query = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
+    row = await connection.fetch_row(query.where(deletions.c.id == user_id))
     return None if row is None else deletion_of(row)
 
 
@@ -74,41 +74,41 @@ async def restore(connection: Connection, user_id: UUID, *, email: str, now: dat
 async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[bool], limit: int) -> tuple[int, bool]:
     """Remove a batch of history. Returns the number of rows changed, at most `limit` of each kind, and whether
     nothing is left. Skips a user who is locked or was restored."""
-    asked = select(deletions).where(deletions.c.id == user_id, due).with_for_update(skip_locked=True)
-    deletion = await connection.fetch_row(asked)
+    query = select(deletions).where(deletions.c.id == user_id, due).with_for_update(skip_locked=True)
+    deletion = await connection.fetch_row(query)
     if deletion is None:
         return 0, True
-    theirs = select(sessions.c.id).where(sessions.c.user_id == user_id).limit(limit)
-    found = await connection.fetch_column(theirs)
-    nameless = update(sessions).where(among(sessions.c.id, found)).values(user_id=None, user_agent="", ip="")
-    changed, finished = await connection.execute(nameless), len(found) < limit
+    session_ids = select(sessions.c.id).where(sessions.c.user_id == user_id).limit(limit)
+    ids = await connection.fetch_column(session_ids)
+    nameless = update(sessions).where(among(sessions.c.id, ids)).values(user_id=None, user_agent="", ip="")
+    changed, finished = await connection.execute(nameless), len(ids) < limit
 
     about = mails.c.user_id == user_id
     if deletion["email"] is not None:
         # Keep mails to a user who has registered the address since.
         about = or_(about, and_(mails.c.recipient == deletion["email"], mails.c.created_at <= deletion["deleted_at"]))
     settled = select(mails.c.id).where(about, mails.c.outcome.is_not(None)).limit(limit)
-    found = await connection.fetch_column(settled)
-    changed += await connection.execute(delete(mails).where(among(mails.c.id, found)))
-    finished = finished and len(found) < limit
+    ids = await connection.fetch_column(settled)
+    changed += await connection.execute(delete(mails).where(among(mails.c.id, ids)))
+    finished = finished and len(ids) < limit
 
     happened = select(events.c.id).where(events.c.user_id == user_id).order_by(events.c.id).limit(limit)
     if deletion["cleaned_to"] is not None:
         happened = happened.where(events.c.id > deletion["cleaned_to"])
-    found = await connection.fetch_column(happened)
+    ids = await connection.fetch_column(happened)
     placed = and_(
-        among(events.c.id, found),
+        among(events.c.id, ids),
         events.c.action != EventType.DELETED.value,  # its IP address and device are those of the actor
         or_(events.c.ip != "", events.c.user_agent != ""),
     )
     nowhere = update(events).where(placed).values(ip="", user_agent="")
     changed += await connection.execute(nowhere)
-    finished = finished and len(found) < limit
+    finished = finished and len(ids) < limit
 
     if finished:
         # This also deletes their changes of address (ON DELETE CASCADE).
         await connection.execute(delete(users).where(users.c.id == user_id))
         changed += await connection.execute(delete(deletions).where(deletions.c.id == user_id))
-    elif found:
-        await connection.execute(update(deletions).where(deletions.c.id == user_id).values(cleaned_to=found[-1]))
+    elif ids:
+        await connection.execute(update(deletions).where(deletions.c.id == user_id).values(cleaned_to=ids[-1]))
     return changed, finished

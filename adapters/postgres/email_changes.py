@@ -30,8 +30,8 @@ class PostgresEmailChanges(EmailChanges):
         return [change_of(row) for row in found]
 
     async def newest(self, user_id: UUID) -> EmailChange | None:
-        theirs = select(address_changes).where(address_changes.c.user_id == user_id)
-        return await self._one(theirs.order_by(address_changes.c.id.desc()).limit(1))
+        query = select(address_changes).where(address_changes.c.user_id == user_id)
+        return await self._one(query.order_by(address_changes.c.id.desc()).limit(1))
 
     async def newest_undoable(self, email: str, *, since: datetime) -> EmailChange | None:
         away = select(address_changes).where(

@@ -30,7 +30,7 @@ class PostgresExpiredRows(ExpiredRows):
 
     async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         if kind is RetentionCategory.DELETED_USER:
-            return await self._clear_deleted(now=now, after=after, limit=limit)
+            return await self._purge_deleted(now=now, after=after, limit=limit)
         table, kept, over = _RULES[kind]
         fitting = over(now)
         walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - kept))
@@ -44,21 +44,21 @@ class PostgresExpiredRows(ExpiredRows):
                 met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
                 ids = [row["id"] for row in met if row["over"]]
                 if ids and kind is RetentionCategory.UNVERIFIED_USER:
-                    removed = await _remove_claims(connection, ids, fitting, now=now)
+                    removed = await _remove_unverified(connection, ids, fitting, now=now)
                 else:
                     removed = await _remove(connection, table, ids, fitting) if ids else 0
         return PurgeResult(removed, met[-1]["id"] if len(met) == limit else None)
 
-    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
+    async def _purge_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         """Clean one user after another, each in its own transaction, until `limit` rows have been changed."""
         due = or_(deletions.c.until.is_(None), deletions.c.until <= now)
-        walk = select(deletions.c.id).where(due).order_by(deletions.c.id).limit(limit)
-        walk = walk if after is None else walk.where(deletions.c.id > after)
+        query = select(deletions.c.id).where(due).order_by(deletions.c.id).limit(limit)
+        query = query if after is None else query.where(deletions.c.id > after)
         changed = 0
         with outages_as_refusals():
             async with self._database.connection() as connection:
-                met = await connection.fetch_column(walk)
-            for user_id in met:
+                user_ids = await connection.fetch_column(query)
+            for user_id in user_ids:
                 async with self._database.transaction() as connection:
                     cleaned, finished = await clean(connection, user_id, due=due, limit=limit)
                 changed += cleaned
@@ -66,23 +66,23 @@ class PostgresExpiredRows(ExpiredRows):
                     return PurgeResult(changed, UUID(int=user_id.int - 1))
                 if changed >= limit:
                     return PurgeResult(changed, user_id)
-        return PurgeResult(changed, met[-1] if len(met) == limit else None)
+        return PurgeResult(changed, user_ids[-1] if len(user_ids) == limit else None)
 
 
-async def _remove(connection: Connection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
+async def _remove(connection: Connection, table: Table, ids: Sequence[UUID], expired: ColumnElement[bool]) -> int:
     """Skips locked rows, which are about to change; the next pass sees them."""
-    free = select(table.c.id).where(among(table.c.id, ids), over).with_for_update(skip_locked=True)
-    held = await connection.fetch_column(free)
-    return await connection.execute(delete(table).where(among(table.c.id, held))) if held else 0
+    free = select(table.c.id).where(among(table.c.id, ids), expired).with_for_update(skip_locked=True)
+    locked = await connection.fetch_column(free)
+    return await connection.execute(delete(table).where(among(table.c.id, locked))) if locked else 0
 
 
-async def _remove_claims(
-    connection: Connection, ids: Sequence[UUID], over: ColumnElement[bool], *, now: datetime
+async def _remove_unverified(
+    connection: Connection, ids: Sequence[UUID], expired: ColumnElement[bool], *, now: datetime
 ) -> int:
     """Locks the users, then checks them again: a login in between adds a session and leaves the user's row alone."""
     free = select(users.c.id).where(among(users.c.id, ids)).order_by(users.c.id).with_for_update(skip_locked=True)
-    held = await connection.fetch_column(free)
-    idle = await connection.fetch_column(select(users.c.id).where(among(users.c.id, held), over))
+    locked = await connection.fetch_column(free)
+    idle = await connection.fetch_column(select(users.c.id).where(among(users.c.id, locked), expired))
     return await remove(connection, idle, now=now) if idle else 0
 
 
@@ -104,7 +104,7 @@ def _mail(now: datetime) -> ColumnElement[bool]:
 def _email_change(now: datetime) -> ColumnElement[bool]:
     theirs = users.c.id == address_changes.c.user_id
     unproven = select(users.c.id).where(theirs, users.c.verified_at.is_(None))
-    return and_(address_changes.c.asked_at < now - retention.EMAIL_CHANGE, _none(unproven))
+    return and_(address_changes.c.asked_at < now - retention.EMAIL_CHANGE, _no_row(unproven))
 
 
 def _unverified_user(now: datetime) -> ColumnElement[bool]:
@@ -117,10 +117,10 @@ def _unverified_user(now: datetime) -> ColumnElement[bool]:
         users.c.disabled_at.is_(None),
         users.c.provenance == Provenance.SELF.value,
         users.c.created_at < before,
-        _none(select(sessions.c.id).where(alive)),
-        _none(select(events.c.id).where(recent)),
-        _none(select(mails.c.id).where(asked_for)),
-        _none(EVICTED),
+        _no_row(select(sessions.c.id).where(alive)),
+        _no_row(select(events.c.id).where(recent)),
+        _no_row(select(mails.c.id).where(asked_for)),
+        _no_row(EVICTED),
     )
 
 
@@ -132,7 +132,7 @@ def _by_age_alone(_: datetime) -> ColumnElement[bool]:
     return true()
 
 
-def _none(such: Select[tuple[UUID]]) -> ColumnElement[bool]:
+def _no_row(such: Select[tuple[UUID]]) -> ColumnElement[bool]:
     """There is no such row. A scalar subquery uses the index for each row; the planner may turn an EXISTS into a join
     and read whole tables."""
     return such.limit(1).scalar_subquery().is_(None)

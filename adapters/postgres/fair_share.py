@@ -10,7 +10,7 @@ from adapters.postgres.database import POOL_SIZE
 from adapters.postgres.deadline import within_deadline
 from domain.refusals import ErrorCode, Refusal
 
-OF_A_USER, OF_A_SITE = 1, POOL_SIZE // 2
+MAX_PER_USER, MAX_PER_SITE = 1, POOL_SIZE // 2
 """A user gets one connection at a time, a network half of the pool."""
 
 
@@ -25,19 +25,19 @@ class FairShare:
     async def turn(self) -> AsyncIterator[None]:
         """Raises `overloaded` if the caller's other transactions take too long. Must not be nested."""
         caller = current_caller()
-        async with AsyncExitStack() as held:
+        async with AsyncExitStack() as semaphores:
             if caller is not None:
                 try:
                     async with within_deadline():
                         if caller.user is not None:
-                            await held.enter_async_context(self._semaphore(caller.user, OF_A_USER))
-                        await held.enter_async_context(self._semaphore(caller.site, OF_A_SITE))
+                            await semaphores.enter_async_context(self._semaphore(caller.user, MAX_PER_USER))
+                        await semaphores.enter_async_context(self._semaphore(caller.site, MAX_PER_SITE))
                 except TimeoutError:
                     raise Refusal(ErrorCode.OVERLOADED, "Too many requests at once.", retry_after=1) from None
             yield
 
     def _semaphore(self, key: Hashable, most: int) -> asyncio.Semaphore:
-        found = self._semaphores.get(key)
-        if found is None:
-            found = self._semaphores[key] = asyncio.Semaphore(most)
-        return found
+        semaphore = self._semaphores.get(key)
+        if semaphore is None:
+            semaphore = self._semaphores[key] = asyncio.Semaphore(most)
+        return semaphore

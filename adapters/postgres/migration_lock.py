@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-TURN = 7235501094318843
-QUIET = 2.0
+LOCK_ID = 7235501094318843
+REPORT_AFTER_SECONDS = 2.0
 """Seconds that a migration waits before it reports what it waits for."""
 
 _HOLDER = text("""
@@ -28,11 +28,11 @@ FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(:pid))
 """)
 _NEVER = text("SELECT set_config(name, '0', :local) FROM pg_settings WHERE name = ANY (CAST(:names AS text[]))")
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @asynccontextmanager
-async def turn(engine: AsyncEngine, *, pooled: bool, say: Say) -> AsyncIterator[AsyncConnection]:
+async def migration_turn(engine: AsyncEngine, *, pooled: bool, say: Report) -> AsyncIterator[AsyncConnection]:
     """Waits without limit while another deployment migrates.
 
     The lock has its own connection. It is a session lock outside of any transaction, because an index that is built
@@ -40,12 +40,12 @@ async def turn(engine: AsyncEngine, *, pooled: bool, say: Say) -> AsyncIterator[
     which gives each transaction another session, needs a transaction lock.
     """
     level, lock = ("READ COMMITTED", "xact_lock") if pooled else ("AUTOCOMMIT", "lock")
-    ask = text(f"SELECT pg_try_advisory_{lock}({TURN})")
+    ask = text(f"SELECT pg_try_advisory_{lock}({LOCK_ID})")
     async with engine.execution_options(isolation_level=level).connect() as connection:
         await never_time_out(connection, local=pooled)
-        waiting = _Waiting(_HOLDER, "Another migration of this database is running", say)
+        waiting = _WaitReport(_HOLDER, "Another migration of this database is running", say)
         while not (await connection.execute(ask)).scalar_one():
-            await waiting.look(connection, turn=TURN)
+            await waiting.look(connection, turn=LOCK_ID)
             await connection.rollback()
             await asyncio.sleep(0.2)
         await never_time_out(connection, local=pooled)
@@ -56,13 +56,13 @@ async def turn(engine: AsyncEngine, *, pooled: bool, say: Say) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def telling_blockers(connection: AsyncConnection, *, pid: int, say: Say) -> AsyncIterator[None]:
+async def reporting_blockers(connection: AsyncConnection, *, pid: int, say: Report) -> AsyncIterator[None]:
     """During the block, reports on `connection` which sessions the session `pid` waits for."""
 
     async def look() -> None:
-        waiting = _Waiting(_BLOCKERS, "The migration cannot go on", say)
+        waiting = _WaitReport(_BLOCKERS, "The migration cannot go on", say)
         while True:
-            await asyncio.sleep(QUIET / 4)
+            await asyncio.sleep(REPORT_AFTER_SECONDS / 4)
             await waiting.look(connection, pid=pid)
 
     looking = asyncio.create_task(look())
@@ -74,25 +74,25 @@ async def telling_blockers(connection: AsyncConnection, *, pid: int, say: Say) -
             await looking
 
 
-class _Waiting:
-    """Reports each session once, when it has blocked us for `QUIET` seconds."""
+class _WaitReport:
+    """Reports each session once, when it has blocked us for `REPORT_AFTER_SECONDS` seconds."""
 
-    def __init__(self, question: Any, what: str, say: Say) -> None:
+    def __init__(self, question: Any, what: str, say: Report) -> None:
         self._question, self._what, self._say = question, what, say
         self._since: dict[int, float] = {}
-        self._told: set[int] = set()
+        self._reported: set[int] = set()
 
     async def look(self, connection: AsyncConnection, **asked: int) -> None:
         now = asyncio.get_running_loop().time()
         sessions = {row.pid: row for row in await connection.execute(self._question, asked)}
         self._since = {pid: self._since.get(pid, now) for pid in sessions}
         for pid, row in sessions.items():
-            if pid not in self._told and now - self._since[pid] >= QUIET:
-                self._told.add(pid)
-                self._say(f"{self._what}: waiting for {_described(row)}.")
+            if pid not in self._reported and now - self._since[pid] >= REPORT_AFTER_SECONDS:
+                self._reported.add(pid)
+                self._say(f"{self._what}: waiting for {_describe(row)}.")
 
 
-def _described(row: Any) -> str:
+def _describe(row: Any) -> str:
     """Leaves out the session's statement, which may contain personal data."""
     facts = [f"user {row.usename}", row.application_name, row.client_addr and f"from {row.client_addr}", row.state]
     since = "" if row.since is None else f" since {row.since.astimezone(UTC):%H:%M:%S} UTC"
@@ -100,7 +100,7 @@ def _described(row: Any) -> str:
     return f"pid {row.pid} ({who}{since}); SELECT pg_terminate_backend({row.pid}) would end it"
 
 
-_FOREVER = (
+_TIMEOUTS = (
     "statement_timeout",
     "lock_timeout",
     "idle_in_transaction_session_timeout",
@@ -111,4 +111,4 @@ _FOREVER = (
 
 async def never_time_out(connection: AsyncConnection, *, local: bool) -> None:
     """Overrides the timeouts of server, database and role; with `local` in this transaction only."""
-    await connection.execute(_NEVER, {"local": local, "names": list(_FOREVER)})
+    await connection.execute(_NEVER, {"local": local, "names": list(_TIMEOUTS)})

@@ -14,70 +14,70 @@ from domain.refusals import too_slow, unavailable
 
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
 # intervention, system; and read-only, lock not available.
-_PASSING = ("08", "25P03", "25P04", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
+_TRANSIENT = ("08", "25P03", "25P04", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
 # A conflict with another transaction: the database is up.
-_IN_TURN = ("40", "55P03")
+_CONFLICT = ("40", "55P03")
 
 _TIMED_OUT = "57014"
 """SQLSTATE query_canceled: the server is up and cancelled a statement that took too long."""
 
-QUIET = 5.0
+RECOVERY_SECONDS = 5.0
 """Seconds without a failure after which an outage counts as over, so that a partial outage is logged once too."""
 
 log = logging.getLogger(__name__)
 
 
-class _Watch:
+class _OutageLog:
     """Logs outages by the type and SQLSTATE of the error: its text may contain addresses and parameters."""
 
-    def __init__(self, *, quiet: float = QUIET) -> None:
-        self._quiet = quiet
+    def __init__(self, *, recovery_seconds: float = RECOVERY_SECONDS) -> None:
+        self._recovery_seconds = recovery_seconds
         self._failed: float | None = None
         self._answered = self._slow = -math.inf
 
-    def slow(self, error: Exception, *, began: float) -> bool:
+    def is_timeout(self, error: Exception, *, started_at: float) -> bool:
         """Whether a statement took too long although the database is up: the database says so, or it has answered
         another call since the statement began. Logs it as rarely as an outage."""
-        timed_out = isinstance(error, TimeoutError) and self._answered > began
+        timed_out = isinstance(error, TimeoutError) and self._answered > started_at
         if not timed_out and sqlstate(error) != _TIMED_OUT:
             return False
-        if time.monotonic() >= self._slow + self._quiet:
-            log.warning("statement_timed_out", extra={"seconds": round(time.monotonic() - began, 1)})
+        if time.monotonic() >= self._slow + self._recovery_seconds:
+            log.warning("statement_timed_out", extra={"seconds": round(time.monotonic() - started_at, 1)})
         self._slow = time.monotonic()
         return True
 
-    def failed(self, error: Exception) -> None:
+    def record_failure(self, error: Exception) -> None:
         if self._failed is None:
             facts = {"problem": type(error).__name__, "sqlstate": sqlstate(error)}
-            log.error("database_unavailable", extra={name: it for name, it in facts.items() if it})
+            log.error("database_unavailable", extra={name: value for name, value in facts.items() if value})
         self._failed = time.monotonic()
 
-    def answered(self) -> None:
+    def record_success(self) -> None:
         self._answered = time.monotonic()
-        if self._failed is not None and time.monotonic() >= self._failed + self._quiet:
+        if self._failed is not None and time.monotonic() >= self._failed + self._recovery_seconds:
             log.warning("database_recovered")
             self._failed = None
 
 
-watch = _Watch()
+outage_log = _OutageLog()
 """The outage log of this process."""
 
 
 @contextmanager
 def outages_as_refusals() -> Iterator[None]:
     """Turns outages into the refusal `unavailable`. Other errors pass."""
-    began = time.monotonic()
+    started_at = time.monotonic()
     try:
         yield
     except FAILURES as error:
         state = sqlstate(error) or ""
         # TimeoutError is an OSError too.
-        if not (isinstance(error, OSError) or is_disconnect(error) or state.startswith(_PASSING)):
+        if not (isinstance(error, OSError) or is_disconnect(error) or state.startswith(_TRANSIENT)):
             raise
-        if watch.slow(error, began=began):
+        if outage_log.is_timeout(error, started_at=started_at):
             raise too_slow() from error
-        if not state.startswith(_IN_TURN):
-            watch.failed(error)
+        if not state.startswith(_CONFLICT):
+            outage_log.record_failure(error)
         raise unavailable("The database") from error
     else:
-        watch.answered()
+        outage_log.record_success()

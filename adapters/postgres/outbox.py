@@ -23,16 +23,16 @@ _ADDED = (
 )
 # The database's clock decides what is due, because clocks of processes differ. Tests pass other times.
 _NOW = func.coalesce(bindparam("now", type_=mails.c.due_at.type), func.now())
-_AT_ONCE = {"due_at": func.least(bindparam("due_at"), func.now())}
+_DUE_AT = {"due_at": func.least(bindparam("due_at"), func.now())}
 # Computes `OutboxMail.turn_at` in the statement that inserts the mail.
-_ahead = mails.alias("ahead")
-_last = (
-    select(func.max(_ahead.c.turn_at) + LANE_PACE)
-    .where(_ahead.c.lane == bindparam("lane"), _ahead.c.outcome.is_(None))
+_earlier = mails.alias("ahead")
+_last_of_lane = (
+    select(func.max(_earlier.c.turn_at) + LANE_PACE)
+    .where(_earlier.c.lane == bindparam("lane"), _earlier.c.outcome.is_(None))
     .scalar_subquery()
 )
-_TURN = {"turn_at": func.greatest(_AT_ONCE["due_at"] + bindparam("delay", type_=Interval), _last)}
-_ADD = CompiledStatement(insert(mails).values({name: bindparam(name) for name in _ADDED} | _AT_ONCE | _TURN))
+_TURN_AT = {"turn_at": func.greatest(_DUE_AT["due_at"] + bindparam("delay", type_=Interval), _last_of_lane)}
+_ADD = CompiledStatement(insert(mails).values({name: bindparam(name) for name in _ADDED} | _DUE_AT | _TURN_AT))
 
 _DUE = (
     select(mails.c.id)
@@ -43,27 +43,29 @@ _DUE = (
 )
 
 
-def _taking(due: Select[tuple[UUID]]) -> CompiledStatement:
+def _lease_statement(due: Select[tuple[UUID]]) -> CompiledStatement:
     # A CTE runs once. A subquery may run again for every row, and then skips rows that it has locked itself.
     chosen = due.cte("chosen")
-    taken = (
+    leased = (
         update(mails)
         .where(mails.c.id == chosen.c.id)
         .values(due_at=_NOW + bindparam("hold", type_=Interval), attempts=mails.c.attempts + 1)
     )
-    return CompiledStatement(taken.returning(mails))
+    return CompiledStatement(leased.returning(mails))
 
 
-_LEASE, _LEASE_ONE = _taking(_DUE), _taking(_DUE.where(mails.c.id == bindparam("only")))
+_LEASE, _LEASE_ONE = _lease_statement(_DUE), _lease_statement(_DUE.where(mails.c.id == bindparam("only")))
 
 # The lease is still ours if the number of attempts is unchanged.
-_OURS = update(mails).where(
+_IF_LEASED = update(mails).where(
     mails.c.id == bindparam("mail"), mails.c.attempts == bindparam("tried"), mails.c.outcome.is_(None)
 )
 _SETTLE = CompiledStatement(
-    _OURS.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said"))
+    _IF_LEASED.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said"))
 )
-_POSTPONE = CompiledStatement(_OURS.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("said")))
+_POSTPONE = CompiledStatement(
+    _IF_LEASED.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("said"))
+)
 
 
 class PostgresOutbox(Outbox):
@@ -92,23 +94,23 @@ class PostgresOutbox(Outbox):
         await self._change(mail, _POSTPONE, hold=wait, now=now, said=note)
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[OutboxMail]:
-        named = mails.c.user_id == user.id
+        by_id = mails.c.user_id == user.id
         to_them = and_(
             mails.c.recipient == user.email, mails.c.user_id.is_(None), mails.c.created_at >= user.created_at
         )
-        theirs = select(mails).where(_known, or_(named, to_them) if user.verified else named)
-        theirs = theirs if after is None else theirs.where(mails.c.id < after)
-        found = await self._connection.fetch(theirs.order_by(mails.c.id.desc()).limit(limit))
-        return [mail_of(row) for row in found]
+        query = select(mails).where(_known, or_(by_id, to_them) if user.verified else by_id)
+        query = query if after is None else query.where(mails.c.id < after)
+        rows = await self._connection.fetch(query.order_by(mails.c.id.desc()).limit(limit))
+        return [mail_of(row) for row in rows]
 
     async def parked(self, *, limit: int) -> Sequence[OutboxMail]:
-        found = await self._connection.fetch(
+        rows = await self._connection.fetch(
             select(mails)
             .where(mails.c.outcome == DeliveryOutcome.PARKED.value, _known)
             .order_by(mails.c.id)
             .limit(limit)
         )
-        return [mail_of(row) for row in found]
+        return [mail_of(row) for row in rows]
 
     async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:
         redriven = await self._connection.execute(

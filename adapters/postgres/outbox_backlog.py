@@ -19,31 +19,31 @@ class Backlog:
     """`overdue` is how late the most overdue mail is: workers are behind by that. `oldest` is the age of the oldest
     pending mail: it grows while the mail server refuses mails."""
 
-    owed: int
+    pending: int
     parked: int
-    overdue: timedelta
-    oldest: timedelta
+    lag: timedelta
+    oldest_age: timedelta
 
 
 class PostgresBacklog:
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._shared = Batcher(self._look)
+        self._shared = Batcher(self._read_once)
 
-    async def look(self) -> Backlog:
+    async def read(self) -> Backlog:
         return await self._shared(())
 
-    async def _look(self, _: Collection[None]) -> Backlog:
-        owed = mails.c.outcome.is_(None)
+    async def _read_once(self, _: Collection[None]) -> Backlog:
+        pending = mails.c.outcome.is_(None)
         # A literal, because a generic plan could not use the partial index of parked mails.
         parked = mails.c.outcome == literal_column(f"'{DeliveryOutcome.PARKED.value}'")
         given_up = select(func.count()).select_from(mails).where(parked).scalar_subquery()
-        look = select(func.count(), given_up, func.min(mails.c.due_at), func.min(mails.c.created_at)).where(owed)
+        look = select(func.count(), given_up, func.min(mails.c.due_at), func.min(mails.c.created_at)).where(pending)
         with outages_as_refusals():
             async with self._database.connection() as connection:
                 [row] = await connection.fetch(look)
-        return Backlog(owed=row[0], parked=row[1], overdue=self._since(row[2]), oldest=self._since(row[3]))
+        return Backlog(pending=row[0], parked=row[1], lag=self._since(row[2]), oldest_age=self._since(row[3]))
 
     def _since(self, moment: datetime | None) -> timedelta:
         return timedelta() if moment is None else max(timedelta(), self._clock() - moment)

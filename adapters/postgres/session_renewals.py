@@ -22,7 +22,7 @@ from domain.session import Lifetimes, Session
 from domain.user import User
 
 
-class _Move(NamedTuple):
+class _Renewal(NamedTuple):
     """`idle` is when the session expires without another refresh, `longest` its maximum age."""
 
     session: UUID
@@ -43,33 +43,33 @@ _KINDS: Mapping[str, TypeEngine[Any]] = {
     "idle": DateTime(timezone=True),
     "longest": Interval(),
 }
-_Moved = Mapping[tuple[UUID, int], tuple[Session, User]]
+_Renewed = Mapping[tuple[UUID, int], tuple[Session, User]]
 """By session and previous generation."""
 
 
 def _statement(*, passing_over: bool) -> CompiledStatement:
     arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in _KINDS.items()]
-    asked = func.unnest(*arrays).table_valued(*_KINDS, name="asked").render_derived()
+    requested = func.unnest(*arrays).table_valued(*_KINDS, name="asked").render_derived()
     due = (
-        sessions.c.generation == asked.c.expected,
+        sessions.c.generation == requested.c.expected,
         sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > asked.c.now,
+        sessions.c.expires_at > requested.c.now,
     )
-    held = (
-        select(asked)
-        .join(sessions, sessions.c.id == asked.c.session)
+    locked = (
+        select(requested)
+        .join(sessions, sessions.c.id == requested.c.session)
         .where(*due)
         .with_for_update(of=sessions, key_share=True, skip_locked=passing_over)
         .cte("held")
     )
     advance = (
         update(sessions)
-        .where(sessions.c.id == held.c.session, sessions.c.user_id == users.c.id, users.c.deleted_at.is_(None))
+        .where(sessions.c.id == locked.c.session, sessions.c.user_id == users.c.id, users.c.deleted_at.is_(None))
         .values(
             generation=sessions.c.generation + 1,
-            rotated_at=held.c.now,
-            rotated_ahead=held.c.now - func.clock_timestamp(),
-            expires_at=func.least(held.c.idle, sessions.c.created_at + held.c.longest),
+            rotated_at=locked.c.now,
+            rotated_ahead=locked.c.now - func.clock_timestamp(),
+            expires_at=func.least(locked.c.idle, sessions.c.created_at + locked.c.longest),
         )
     )
     return CompiledStatement(advance.returning(*sessions.c, *OWNER))
@@ -83,46 +83,46 @@ _ALONE = _statement(passing_over=False)
 class PostgresRenewals(Renewals):
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._shared = Batcher(self._move)
+        self._shared = Batcher(self._renew)
         # A call that waits for a row lock occupies a connection, so their number is limited.
         self._alone = asyncio.Semaphore(POOL_SIZE // 2)
 
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
     ) -> tuple[Session, User] | None:
-        move = _Move(session_id, generation, now, now + lifetimes.refresh, lifetimes.session)
+        renewal = _Renewal(session_id, generation, now, now + lifetimes.refresh, lifetimes.session)
         with outages_as_refusals():
             async with within_deadline():
-                moved = await self._shared([move])
-                if move.key not in moved:
+                renewed = await self._shared([renewal])
+                if renewal.key not in renewed:
                     # The session cannot advance, or is locked. Only a call of its own waits for the lock.
                     async with self._alone:
-                        moved = await self._move([move], _ALONE)
-                return moved.get(move.key)
+                        renewed = await self._renew([renewal], _ALONE)
+                return renewed.get(renewal.key)
 
-    async def _move(self, moves: Collection[_Move], statement: CompiledStatement = _TOGETHER) -> _Moved:
-        asked = dict(zip(_KINDS, map(list, zip(*moves, strict=True)), strict=True))
+    async def _renew(self, renewals: Collection[_Renewal], statement: CompiledStatement = _TOGETHER) -> _Renewed:
+        parameters = dict(zip(_KINDS, map(list, zip(*renewals, strict=True)), strict=True))
         with outages_as_refusals():
             # In a short transaction: otherwise a stalled server would execute it minutes later, after the client has
             # given up, and a retry would look like a stolen token.
             async with asyncio.timeout(DEADLINE), self._database.transaction() as connection:
-                rows = await connection.fetch(statement, **asked)
-                moved = [(session_of(row), user_of(row, "owner_")) for row in rows]
+                rows = await connection.fetch(statement, **parameters)
+                renewed = [(session_of(row), user_of(row, "owner_")) for row in rows]
                 return {
                     (session.id, session.generation - 1): (session, user)
-                    for session, user in await _as_they_are(connection, moved)
+                    for session, user in await _reload_users(connection, renewed)
                 }
 
 
-async def _as_they_are(
-    connection: Connection, moved: Collection[tuple[Session, User]]
+async def _reload_users(
+    connection: Connection, renewed: Collection[tuple[Session, User]]
 ) -> Collection[tuple[Session, User]]:
     """A session whose access tokens were revoked while it advanced has met a role change, which may be newer than the
     joined user. So these users are read again."""
-    doubtful = {user.id for session, user in moved if session.min_generation >= session.generation}
+    doubtful = {user.id for session, user in renewed if session.min_generation >= session.generation}
     if not doubtful:
-        return moved
-    found = await connection.fetch(select(users).where(among(users.c.id, list(doubtful))))
-    again = {row["id"]: user_of(row) for row in found}
-    known = [(session, again.get(user.id) if user.id in doubtful else user) for session, user in moved]
+        return renewed
+    rows = await connection.fetch(select(users).where(among(users.c.id, list(doubtful))))
+    users_by_id = {row["id"]: user_of(row) for row in rows}
+    known = [(session, users_by_id.get(user.id) if user.id in doubtful else user) for session, user in renewed]
     return [(session, user) for session, user in known if user is not None]

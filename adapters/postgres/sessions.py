@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import INET
 
-from adapters.postgres.audit_events import note, noting
+from adapters.postgres.audit_events import event_parameters, insert_event_cte
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import MIN_GENERATION, among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
@@ -42,7 +42,7 @@ _BY_ID_AT = CompiledStatement(
         sessions.c.id == bindparam("session")
     )
 )
-_welcome = (
+_user = (
     select(users)
     .where(
         users.c.id == bindparam("user_id"),
@@ -54,10 +54,10 @@ _welcome = (
 )
 _opened = insert(sessions).from_select(
     _ADDED,
-    select(*(bindparam(name, type_=sessions.c[name].type) for name in _ADDED)).where(exists(select(_welcome))),
+    select(*(bindparam(name, type_=sessions.c[name].type) for name in _ADDED)).where(exists(select(_user))),
 )
-_OPEN = CompiledStatement(select(_welcome).add_cte(_opened.cte("opened"), note(_welcome)))
-_BEYOND = CompiledStatement(
+_OPEN = CompiledStatement(select(_user).add_cte(_opened.cte("opened"), insert_event_cte(_user)))
+_BEYOND_CAP = CompiledStatement(
     select(sessions.c.id)
     .where(_alive(bindparam("user_id"), bindparam("now")))
     .order_by((sessions.c.id == bindparam("first")).desc(), sessions.c.created_at.desc(), sessions.c.id.desc())
@@ -72,7 +72,7 @@ _AS_ENDED = {
 _end = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
 _ended = _end.returning(sessions.c.id).cte("ended")
 _END = CompiledStatement(_end.returning(sessions.c.id))
-_END_AND_NOTE = CompiledStatement(select(_ended).add_cte(note(_ended)))
+_END_AND_NOTE = CompiledStatement(select(_ended).add_cte(insert_event_cte(_ended)))
 
 
 def _known_from(named: ColumnElement[bool]) -> CompiledStatement:
@@ -103,13 +103,13 @@ class PostgresSessions(Sessions):
     async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
         # The lock on the user serializes logins, so that each counts the sessions of those before it. A reset or ban
         # at the same time either sees this session, or is seen here.
-        asked = row_of_session(session) | noting(event)
-        row = await self._connection.fetch_row(_OPEN, version=credential_version, **asked)
+        parameters = row_of_session(session) | event_parameters(event)
+        row = await self._connection.fetch_row(_OPEN, version=credential_version, **parameters)
         return None if row is None else user_of(row)
 
     async def evict_oldest(self, session: Session, *, most: int) -> Sequence[UUID]:
-        asked = {"user_id": session.user_id, "now": session.created_at, "first": session.id, "most": most}
-        beyond = await self._connection.fetch_column(_BEYOND, **asked)
+        parameters = {"user_id": session.user_id, "now": session.created_at, "first": session.id, "most": most}
+        beyond = await self._connection.fetch_column(_BEYOND_CAP, **parameters)
         if not beyond:
             return []
         # Some of them may have been ended by their user meanwhile.
@@ -127,26 +127,26 @@ class PostgresSessions(Sessions):
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         # Filtered in the query, because a user may have any number of ended sessions.
-        theirs = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
-        return [session_of(row) for row in await self._connection.fetch(theirs)]
+        query = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
+        return [session_of(row) for row in await self._connection.fetch(query)]
 
     async def has_session_in_network(self, login: str, network: str, *, now: datetime) -> bool:
         statement, name = (_KNOWN_BY_EMAIL, login) if "@" in login else (_KNOWN_BY_USERNAME, login.lower())
         return bool(await self._connection.fetch_value(statement, name=name, network=network, now=now))
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
-        theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)
-        theirs = theirs if after is None else theirs.where(sessions.c.id < after)
-        return [session_of(row) for row in await self._connection.fetch(theirs)]
+        query = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)
+        query = query if after is None else query.where(sessions.c.id < after)
+        return [session_of(row) for row in await self._connection.fetch(query)]
 
     async def end(
         self, session_id: UUID, *, now: datetime, reason: EndReason, event: AuditEvent | None = None
     ) -> bool:
-        asked = {"session": session_id, "now": now, "reason": reason.value}
+        parameters = {"session": session_id, "now": now, "reason": reason.value}
         if event is None:
-            ended = await self._connection.fetch_row(_END, **asked)
+            ended = await self._connection.fetch_row(_END, **parameters)
         else:
-            ended = await self._connection.fetch_row(_END_AND_NOTE, **asked, **noting(event))
+            ended = await self._connection.fetch_row(_END_AND_NOTE, **parameters, **event_parameters(event))
         # Also if another request was quicker: the response is sent only when the revocation is in force.
         self.raised[session_id] = ENDED
         return ended is not None
@@ -158,11 +158,11 @@ class PostgresSessions(Sessions):
 
     async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
         """The caller has locked the users."""
-        theirs = among(sessions.c.user_id, user_ids)
-        ended = len(await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason))
+        of_users = among(sessions.c.user_id, user_ids)
+        ended = len(await self._end(and_(of_users, sessions.c.ended_at.is_(None)), now=now, reason=reason))
         # Includes sessions that others have just ended and not yet published: this unit of work waits for them too.
         fresh = await self._connection.fetch_column(
-            select(sessions.c.id).where(theirs, sessions.c.revocation_pending)
+            select(sessions.c.id).where(of_users, sessions.c.revocation_pending)
         )
         self.raised.update(dict.fromkeys(fresh, ENDED))
         return ended

@@ -16,26 +16,26 @@ async def page(
     connection: Connection, *, query: str, role: Role | None, limit: int, after: PageCursor | None
 ) -> Sequence[UserHit]:
     if not query:
-        everybody = select(users).where(users.c.deleted_at.is_(None)).order_by(users.c.id).limit(limit)
-        everybody = everybody if after is None else everybody.where(users.c.id > after.id)
-        everybody = everybody if role is None else everybody.where(users.c.role == role.value)
-        return [UserHit(user_of(row)) for row in await connection.fetch(everybody)]
-    found: list[UserHit] = []
+        all_users = select(users).where(users.c.deleted_at.is_(None)).order_by(users.c.id).limit(limit)
+        all_users = all_users if after is None else all_users.where(users.c.id > after.id)
+        all_users = all_users if role is None else all_users.where(users.c.role == role.value)
+        return [UserHit(user_of(row)) for row in await connection.fetch(all_users)]
+    hits: list[UserHit] = []
     if after is None or after.key.startswith(EMAIL_KEY):
-        found += await _walk(connection, EMAIL_KEY, query, role=role, limit=limit, after=after)
+        hits += await _scan(connection, EMAIL_KEY, query, role=role, limit=limit, after=after)
         after = None
     # Users already found by address are skipped here: with a condition in the statement the planner would read all
     # rows, and there are at most as many as were found already.
-    while len(found) < limit:
-        walked = await _walk(connection, USERNAME_KEY, query, role=role, limit=limit, after=after)
-        found += [it for it in walked if not it.user.email.startswith(query)]
-        if len(walked) < limit:
+    while len(hits) < limit:
+        scanned = await _scan(connection, USERNAME_KEY, query, role=role, limit=limit, after=after)
+        hits += [hit for hit in scanned if not hit.user.email.startswith(query)]
+        if len(scanned) < limit:
             break
-        after = PageCursor(walked[-1].user.id, walked[-1].key)
-    return found[:limit]
+        after = PageCursor(scanned[-1].user.id, scanned[-1].key)
+    return hits[:limit]
 
 
-async def _walk(
+async def _scan(
     connection: Connection, kind: str, query: str, *, role: Role | None, limit: int, after: PageCursor | None
 ) -> Sequence[UserHit]:
     """Scans one index from the cursor on."""

@@ -44,16 +44,16 @@ class ServerLocator:
         """Blocks for at most `timeout` seconds. Raises ConnectionError if no Sentinel or node answers in time."""
         threads = ThreadPoolExecutor(len(self.addresses), thread_name_prefix="locate-redis")
         try:
-            futures = [threads.submit(self._ask_one, address, timeout / 2) for address in self.addresses]
-            done, _ = wait(futures, timeout / 2)
+            futures = [threads.submit(self._query, address, timeout / 2) for address in self.addresses]
+            finished, _ = wait(futures, timeout / 2)
         finally:
             threads.shutdown(wait=False, cancel_futures=True)
-        answers = [answer for future in done if (answer := future.result()) is not None]
+        answers = [answer for future in finished if (answer := future.result()) is not None]
         if not answers:
             raise redis.ConnectionError("no Sentinel or cluster node answers")
         return max(answers)[1]
 
-    def _ask_one(self, address: Address, timeout: float) -> _Answer | None:
+    def _query(self, address: Address, timeout: float) -> _Answer | None:
         host, port = address
         options: dict[str, Any] = {**fail_fast_options(timeout, Retry(NoBackoff(), 0)), **self.login}
         client = redis.Redis(host=host, port=port, **options)
@@ -66,7 +66,7 @@ class ServerLocator:
         return None if answer is None else (answer[0], (answer[1][0] or host, answer[1][1]))
 
 
-def _ask_sentinel(client: "redis.Redis", *, service: str) -> _Answer | None:
+def _query_sentinel(client: "redis.Redis", *, service: str) -> _Answer | None:
     execute: Callable[..., Any] = client.execute_command  # redis-py does not annotate it
     address = execute("SENTINEL GET-MASTER-ADDR-BY-NAME", service)
     if address is None:
@@ -75,7 +75,7 @@ def _ask_sentinel(client: "redis.Redis", *, service: str) -> _Answer | None:
     return int(execute("SENTINEL MASTER", service)["config-epoch"]), (_text(host), int(port))
 
 
-def _ask_node(client: "redis.Redis") -> _Answer | None:
+def _query_node(client: "redis.Redis") -> _Answer | None:
     """The host is empty if the node does not know its own address."""
     execute: Callable[..., Any] = client.execute_command
     for first, last, (host, port, *_), *_ in execute("CLUSTER SLOTS"):
@@ -122,11 +122,11 @@ def parse_url(url: str) -> tuple[dict[str, Any], ServerLocator | None]:
         addresses = tuple(_parse_address(host) for host in hosts.split(","))
         if (scheme, kind) == ("redis", "cluster") and not query and parts.path in {"", "/", "/0"}:
             credentials = {name: value for name, value in options.items() if value}
-            return options, ServerLocator(addresses, _ask_node, credentials)
+            return options, ServerLocator(addresses, _query_node, credentials)
         if (scheme, kind) == ("redis", "sentinel") and query.keys() <= {"service", "sentinel_password"}:
             options["db"] = int(parts.path.removeprefix("/") or 0)
             credentials = {"password": query["sentinel_password"]} if "sentinel_password" in query else {}
-            return options, ServerLocator(addresses, partial(_ask_sentinel, service=query["service"]), credentials)
+            return options, ServerLocator(addresses, partial(_query_sentinel, service=query["service"]), credentials)
         raise ValueError
     except (ValueError, KeyError):
         raise ValueError(_EXPECTED) from None

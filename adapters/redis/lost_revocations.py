@@ -26,10 +26,10 @@ class LostRevocations:
         self._url = url
         self._store = store
         self._deadline = deadline
-        self.found: int | None = None
+        self.last_count: int | None = None
         """The last count; None before the first one that succeeded."""
 
-    async def look(self) -> int:
+    async def count(self) -> int:
         """The number of sessions concerned. Raises RedisError, OSError or `unavailable`."""
         redis = async_client(self._url, timeout=self._deadline)
         lost, keys = 0, list[bytes]()
@@ -42,14 +42,14 @@ class LostRevocations:
             lost += await self._lost_among(redis, keys)
         finally:
             await redis.aclose()
-        if lost and not self.found:
+        if lost and not self.last_count:
             log.error("revocations_lost", extra={"sessions": lost})
-        self.found = lost
+        self.last_count = lost
         return lost
 
-    async def look_if_possible(self) -> None:
+    async def count_if_possible(self) -> None:
         with suppress(RedisError, OSError, Refusal):
-            await self.look()
+            await self.count()
 
     async def _lost_among(self, redis: Redis, keys: Sequence[bytes]) -> int:
         if not keys:

@@ -46,33 +46,33 @@ def read_keys(path: Path, known: Mapping[Path, KeyFile] = MappingProxyType({})) 
 
     Raises OSError if the path itself cannot be read.
     """
-    found = {}
+    key_files = {}
     for file in _pem_files(path) if path.is_dir() else [path]:
         try:
-            found[file] = _read_file(file, known.get(file))
+            key_files[file] = _read_file(file, known.get(file))
         except OSError as error:
             if file is path:
                 raise
             # An error in one file of a folder must not hide that another is gone.
             if not isinstance(error, FileNotFoundError):
-                found[file] = KeyFile(file=file, changed=0, stamp=None, key=None, problem=_describe(file, error))
-    return found
+                key_files[file] = KeyFile(file=file, changed=0, stamp=None, key=None, problem=_describe(file, error))
+    return key_files
 
 
 def key_entries(files: Iterable[KeyFile]) -> list[KeyEntry]:
     """Each key once, newest first by the names of the files (see `key_names`)."""
     entries: dict[str, KeyEntry] = {}
-    for it in sorted(files, key=lambda it: order(it.file.name), reverse=True):
-        if it.key is None:
+    for key_file in sorted(files, key=lambda key_file: order(key_file.file.name), reverse=True):
+        if key_file.key is None:
             continue
-        since = datetime.fromtimestamp(min(max(it.changed / 1e9, 0), _LATEST), UTC)
-        before = entries.get(it.key.kid)
+        since = datetime.fromtimestamp(min(max(key_file.changed / 1e9, 0), _LATEST), UTC)
+        before = entries.get(key_file.key.kid)
         if before is None:
-            entries[it.key.kid] = KeyEntry(key=it.key, files=(it.file,), since=since)
+            entries[key_file.key.kid] = KeyEntry(key=key_file.key, files=(key_file.file,), since=since)
         else:
             # Prefer the private half.
-            key = before.key if before.key.private else it.key
-            entries[key.kid] = KeyEntry(key=key, files=(*before.files, it.file), since=max(before.since, since))
+            key = before.key if before.key.private else key_file.key
+            entries[key.kid] = KeyEntry(key=key, files=(*before.files, key_file.file), since=max(before.since, since))
     return list(entries.values())
 
 
@@ -107,11 +107,11 @@ def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        found = _stats(others)
-        if found and os.geteuid() == 0:
+        stats_before = _stats(others)
+        if stats_before and os.geteuid() == 0:
             # Root creates keys for the service, which runs as another user and has to read them.
-            os.chown(draft, found[0].st_uid, found[0].st_gid)
-        written = max((at.st_mtime_ns for at in found), default=0)
+            os.chown(draft, stats_before[0].st_uid, stats_before[0].st_gid)
+        written = max((at.st_mtime_ns for at in stats_before), default=0)
         if Path(draft).stat().st_mtime_ns <= written:
             # Processes of 0.2 take the file with the latest time for the newest.
             os.utime(draft, ns=(written + 1, written + 1))
@@ -123,11 +123,11 @@ def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
 
 
 def _stats(files: Iterable[Path]) -> list[os.stat_result]:
-    found = []
+    stats = []
     for file in files:
         with suppress(OSError):  # it was just removed, or is a broken link
-            found.append(file.stat())
-    return found
+            stats.append(file.stat())
+    return stats
 
 
 def newest_private(folder: Path) -> SigningKey | None:
@@ -147,19 +147,19 @@ def _read_file(file: Path, known: KeyFile | None) -> KeyFile:
     if known is not None and known.stamp == stamp:
         return known
     changed = max(at.st_mtime_ns, at.st_ctime_ns)
-    it = KeyFile(file=file, changed=changed, stamp=stamp, key=None)
+    key_file = KeyFile(file=file, changed=changed, stamp=stamp, key=None)
     if not stat.S_ISREG(at.st_mode):
         # A pipe would block, and a device never end.
-        return replace(it, problem=f"{file}: not a regular file")
+        return replace(key_file, problem=f"{file}: not a regular file")
     try:
-        return replace(it, key=read_pem(file.read_bytes()))
+        return replace(key_file, key=read_pem(file.read_bytes()))
     except FileNotFoundError:
         raise
     except OSError as error:
         # The file may become readable without changing.
-        return replace(it, stamp=None, problem=_describe(file, error))
+        return replace(key_file, stamp=None, problem=_describe(file, error))
     except ValueError as error:
-        return replace(it, problem=f"{file}: {error}")
+        return replace(key_file, problem=f"{file}: {error}")
 
 
 def _describe(file: Path, error: OSError) -> str:

@@ -23,12 +23,12 @@ def order(name: str) -> Order:
 
 def dated(name: str) -> datetime | None:
     """The first date in a name."""
-    found = _DATE.search(name)
-    if found is None:
+    match = _DATE.search(name)
+    if match is None:
         return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     try:
-        return datetime(year, month, day or 1, hour, minute, second, int((found[7] or "").ljust(6, "0")), UTC)
+        return datetime(year, month, day or 1, hour, minute, second, int((match[7] or "").ljust(6, "0")), UTC)
     except ValueError:  # this month has no such day
         return datetime(year, month, 1, tzinfo=UTC)
 

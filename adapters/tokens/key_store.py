@@ -23,7 +23,7 @@ from application.ports import Clock
 
 log = logging.getLogger(__name__)
 
-TOGETHER = 1.0
+SAME_SCAN = 1.0
 """Seconds. Files whose times differ by less count as written together, because the order of a copy is arbitrary."""
 
 
@@ -57,7 +57,7 @@ class ReloadingKeyStore:
         self._read_at = ticks()
         entries = key_entries(self._files.values())
         # A running process saw when the key was added.
-        self._seen_at = {it.key.kid: self._read_at - _age(it, clock()) for it in entries}
+        self._seen_at = {entry.key.kid: self._read_at - _age(entry, clock()) for entry in entries}
         self._now = self._choose(entries, None)
 
     def current(self) -> KeySet:
@@ -78,27 +78,36 @@ class ReloadingKeyStore:
     def _reload(self) -> None:
         problems = []
         try:
-            self._files = {it.file: self._last_readable(it) for it in read_keys(self._path, self._files).values()}
+            self._files = {
+                key_file.file: self._last_readable(key_file)
+                for key_file in read_keys(self._path, self._files).values()
+            }
         except OSError as error:
             problems.append(f"{self._path}: cannot be read ({error.strerror})")
-        problems += sorted(it.problem for it in self._files.values() if it.problem)
+        problems += sorted(key_file.problem for key_file in self._files.values() if key_file.problem)
         entries = key_entries(self._files.values())
-        if any(it.key.private for it in entries):
-            self._seen_at = {it.key.kid: self._seen_at.get(it.key.kid, self._read_at) for it in entries}
+        if any(key_file.key.private for key_file in entries):
+            self._seen_at = {
+                key_file.key.kid: self._seen_at.get(key_file.key.kid, self._read_at) for key_file in entries
+            }
             self._switch(self._choose(entries, self._now.signing))
         else:
             problems.append(f"{self._path}: no private key to sign with")
         self._warn_once("; ".join(problems))
 
-    def _last_readable(self, it: KeyFile) -> KeyFile:
+    def _last_readable(self, key_file: KeyFile) -> KeyFile:
         """A file that has become unreadable keeps its last key."""
-        before = self._files.get(it.file)
-        return it if it.key or before is None else replace(before, stamp=it.stamp, problem=it.problem)
+        before = self._files.get(key_file.file)
+        return (
+            key_file
+            if key_file.key or before is None
+            else replace(before, stamp=key_file.stamp, problem=key_file.problem)
+        )
 
     def _choose(self, entries: Sequence[KeyEntry], before: SigningKey | None) -> KeySet:
-        ages = {kid: self._read_at - seen for kid, seen in self._seen_at.items()}
+        ages = {kid: self._read_at - seen_at for kid, seen_at in self._seen_at.items()}
         signing = signer(entries, ages, delay=self.delay, before=before)
-        return replace(KeySet.of([signing]), verifying=tuple(it.key for it in entries))
+        return replace(KeySet.of([signing]), verifying=tuple(entry.key for entry in entries))
 
     def _switch(self, chosen: KeySet) -> None:
         if _names(chosen) == _names(self._now):
@@ -123,7 +132,7 @@ def signer(
     second newest of those added first, since other processes may not know the newest yet. Raises ValueError if no
     key can sign.
     """
-    private = [it.key for it in entries if it.key.private]
+    private = [entry.key for entry in entries if entry.key.private]
     if not private:
         raise ValueError("no private key to sign with")
     known = [key for key in private if ages[key.kid] >= delay.total_seconds()]
@@ -131,12 +140,12 @@ def signer(
     if known:
         return known[0]
     oldest = max(ages[key.kid] for key in private)
-    return [key for key in private if oldest - ages[key.kid] <= TOGETHER][:2][-1]
+    return [key for key in private if oldest - ages[key.kid] <= SAME_SCAN][:2][-1]
 
 
-def _age(it: KeyEntry, now: datetime) -> float:
+def _age(entry: KeyEntry, now: datetime) -> float:
     """Seconds; a file from the future is new."""
-    return max(0.0, (now - it.since).total_seconds())
+    return max(0.0, (now - entry.since).total_seconds())
 
 
 def _names(keys: KeySet) -> tuple[str, list[str]]:

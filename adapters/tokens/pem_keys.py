@@ -65,7 +65,7 @@ def read_pem(pem: bytes) -> SigningKey:
 
     Raises ValueError with a text that never quotes the file.
     """
-    blocks = [it for it in _BLOCK.finditer(pem) if it[1] != _PARAMETERS]
+    blocks = [block for block in _BLOCK.finditer(pem) if block[1] != _PARAMETERS]
     begun = pem.count(b"-----BEGIN ") - pem.count(b"-----BEGIN " + _PARAMETERS)
     if begun != 1:
         raise ValueError("not one PEM key")

@@ -64,7 +64,7 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
             ),
             # Counts revocations that Redis holds and PostgreSQL does not know.
             repeat(
-                container.lost_revocations().look_if_possible,
+                container.lost_revocations().count_if_possible,
                 interval=REVOCATIONS_INTERVAL,
                 failure="revocations_check_failed",
             ),

@@ -37,17 +37,17 @@ def _dependencies(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metr
     yield dependencies
     if backlog is None:  # unknown, which is not the same as zero
         return
-    yield GaugeMetricFamily("latchkey_outbox_pending", "Mails waiting to be sent.", backlog.owed)
+    yield GaugeMetricFamily("latchkey_outbox_pending", "Mails waiting to be sent.", backlog.pending)
     yield GaugeMetricFamily("latchkey_outbox_parked", "Mails that could not be delivered.", backlog.parked)
     yield GaugeMetricFamily(
         "latchkey_outbox_lag_seconds",
         "How long the most overdue mail has been due.",
-        backlog.overdue / timedelta(seconds=1),
+        backlog.lag / timedelta(seconds=1),
     )
     yield GaugeMetricFamily(
         "latchkey_outbox_oldest_age_seconds",
         "Age of the oldest mail waiting to be sent.",
-        backlog.oldest / timedelta(seconds=1),
+        backlog.oldest_age / timedelta(seconds=1),
     )
 
 

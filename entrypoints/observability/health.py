@@ -51,12 +51,12 @@ class DependencyProbe:
     @property
     def lost_revocations(self) -> int | None:
         """The number of revocations that PostgreSQL has lost; None if unknown."""
-        return None if self.lost is None else self.lost.found
+        return None if self.lost is None else self.lost.last_count
 
     async def probe(self) -> tuple[dict[str, bool], Backlog | None]:
         """Which dependencies are up, and the state of the outbox; None if PostgreSQL is down. Raises nothing."""
         backlog, redis = await asyncio.gather(
-            self._in_time(self.backlog.look()), self._in_time(self.blocklist.is_healthy())
+            self._in_time(self.backlog.read()), self._in_time(self.blocklist.is_healthy())
         )
         return {"database": backlog is not None, "redis": redis or False}, backlog
 

@@ -343,7 +343,7 @@ async def test_mails_are_leased_settled_and_listed_by_index(probe: PlanProbe) ->
 
 async def test_the_backlog_is_counted_by_index(probe: PlanProbe) -> None:
     backlog = PostgresBacklog(probe.database, clock=lambda: NOW + timedelta(hours=1))
-    assert await backlog.look() == Backlog(160, 40, overdue=timedelta(hours=1), oldest=timedelta(hours=1))
+    assert await backlog.read() == Backlog(160, 40, lag=timedelta(hours=1), oldest_age=timedelta(hours=1))
     [(_, given)] = probe.recorder.statements
     assert given == ()  # so that each execution is planned as here
     assert by_index(await probe.plans())

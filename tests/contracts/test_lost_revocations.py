@@ -34,21 +34,21 @@ async def test_lost_revocations_are_found_after_postgresql_was_restored(
     user = await harness.user()
     sessions = [await harness.session(user) for _ in range(3)]
     try:
-        assert await lost.look() == 0
+        assert await lost.count() == 0
         for session in sessions[:2]:
             async with store.begin() as work:
                 await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         assert await redis.keys("{latchkey}:floor:*")
         with caplog.at_level(logging.ERROR):
-            assert await lost.look() == 0
+            assert await lost.count() == 0
             assert caplog.records == []
             async with engine.begin() as connection:  # as a restore of the earlier state would
                 await connection.execute(
                     text("UPDATE sessions SET ended_at = NULL WHERE id = :id"), {"id": sessions[0].id}
                 )
                 await connection.execute(text("DELETE FROM sessions WHERE id = :id"), {"id": sessions[1].id})
-            assert [await lost.look(), await lost.look()] == [2, 2]
+            assert [await lost.count(), await lost.count()] == [2, 2]
         assert [it.message for it in caplog.records] == ["revocations_lost"]
-        assert lost.found == 2
+        assert lost.last_count == 2
     finally:
         await blocklist.close()

@@ -194,7 +194,7 @@ async def test_revocation_store_refuses_without_a_database_and_recovers(
 async def test_outage_is_logged_at_its_begin_and_end(
     own_postgres: engines.Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outages, "watch", outages._Watch(quiet=0))
+    monkeypatch.setattr(outages, "outage_log", outages._OutageLog(recovery_seconds=0))
 
     def outage_logs() -> list[tuple[str, str, object, object]]:
         return [
@@ -231,7 +231,7 @@ async def test_outage_is_logged_at_its_begin_and_end(
 async def test_partial_outage_is_logged_once_and_conflicts_are_none(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outages, "watch", outages._Watch(quiet=60))
+    monkeypatch.setattr(outages, "outage_log", outages._OutageLog(recovery_seconds=60))
     harness = harness_on(database)
     await refused(run(harness, "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
     await refused(run(harness, "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$"))
@@ -275,7 +275,7 @@ async def test_statement_timeout_is_an_outage_and_keeps_the_pool_whole(migrated:
 async def test_statement_timeout_is_no_outage_while_others_are_answered(
     migrated: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(outages, "watch", outages._Watch())
+    monkeypatch.setattr(outages, "outage_log", outages._OutageLog())
     async with database_at(migrated, pool_size=2) as database:
         harness = harness_on(database)
         slow = asyncio.create_task(run(harness, "SELECT pg_sleep(9)"))

@@ -10,7 +10,7 @@ from functools import partial
 import httpx
 import pytest
 
-from adapters.postgres.fair_share import OF_A_SITE
+from adapters.postgres.fair_share import MAX_PER_SITE
 from domain.role import Role
 from tests.support.fault_stack import Stack
 from tests.support.fault_users import LoadUser, passed
@@ -107,7 +107,7 @@ def test_requests_with_two_queries_are_answered_in_time(stack: Stack) -> None:
     forget = partial(member.post, "/v1/password/forgot", json={"email": email})
     with stack.locked("users, mails"), ThreadPoolExecutor(50) as crowd:
         others = [crowd.submit(assert_refused_in_time, forget) for _ in range(30)]
-        eventually(lambda: stack.waiting("INSERT INTO mails") >= OF_A_SITE)
+        eventually(lambda: stack.waiting("INSERT INTO mails") >= MAX_PER_SITE)
         for one in [*[crowd.submit(assert_refused_in_time, introspect) for _ in range(20)], *others]:
             one.result()
 

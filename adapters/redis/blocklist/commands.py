@@ -63,9 +63,11 @@ class BlocklistCommands:
 
     async def read(self, sessions: Collection[UUID]) -> tuple[bytes | None, Mapping[UUID, int]]:
         """The lease, and the minimum generations of revoked sessions. Raises ValueError if one is not a number."""
-        asked = list(sessions)
-        lease, *values = await self._execute("MGET", _LEASE, *(REVOCATION + session.hex for session in asked))
-        return lease, {session: int(value) for session, value in zip(asked, values, strict=True) if value is not None}
+        session_list = list(sessions)
+        lease, *values = await self._execute("MGET", _LEASE, *(REVOCATION + session.hex for session in session_list))
+        return lease, {
+            session: int(value) for session, value in zip(session_list, values, strict=True) if value is not None
+        }
 
     async def write(self, revocations: Collection[tuple[UUID, int]]) -> bool:
         """True if this very server had a live lease when the last of them was written."""

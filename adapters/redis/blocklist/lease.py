@@ -128,13 +128,13 @@ def _continue(state: LeaseState, renewal: Renewal, event: Event, now: float) -> 
     return distrust(state), Stop("Redis was emptied during the renewal")
 
 
-def _observed(state: LeaseState, seen: Observed) -> tuple[LeaseState, Action]:
-    live = seen.lease if seen.expires_in > 0 else None
-    state = replace(state, renewal=Renewal(seen.run_id, live))
+def _observed(state: LeaseState, observation: Observed) -> tuple[LeaseState, Action]:
+    live = observation.lease if observation.expires_in > 0 else None
+    state = replace(state, renewal=Renewal(observation.run_id, live))
     if not state.trusts(live):
         return state, ReadPrimary()
     # If the lease is longer than ours, the clock of Redis was set back.
-    if state.timing.lease * 500 < seen.expires_in <= state.timing.lease * 1000:
+    if state.timing.lease * 500 < observation.expires_in <= state.timing.lease * 1000:
         return state, Stop()
     return state, ReadClock()
 

@@ -24,7 +24,7 @@ _LATEST = text(
 async def check_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     database = Database(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
     try:
-        backlog = await PostgresBacklog(database, clock=clock).look()
+        backlog = await PostgresBacklog(database, clock=clock).read()
         async with database.connection() as connection:
             latest = await connection.fetch_row(_LATEST)
     except Exception:  # the database check reports what is wrong
@@ -38,15 +38,15 @@ def judge_backlog(backlog: Backlog, note: str) -> Finding:
     """`note` is the reason why one of them was delayed, if known."""
     why = f"; the latest note: {note}" if note else ""
     pending = (
-        f"{backlog.owed} waiting, the oldest for {_format_age(backlog.oldest)}{why}"
-        if backlog.owed
+        f"{backlog.pending} waiting, the oldest for {_format_age(backlog.oldest_age)}{why}"
+        if backlog.pending
         else "none is waiting"
     )
     pending += f"; {backlog.parked} given up, see `mail list`" if backlog.parked else ""
-    if backlog.overdue > LATE:
-        behind = f"due for {_format_age(backlog.overdue)} and not attempted"
+    if backlog.lag > LATE:
+        behind = f"due for {_format_age(backlog.lag)} and not attempted"
         return Finding.warning(PART, f"{pending}; {behind}: check that enough workers are running")
-    if backlog.oldest > LATE:
+    if backlog.oldest_age > LATE:
         return Finding.warning(PART, f"{pending}; workers try, but it is not accepted: see LATCHKEY_SMTP_URL")
     return Finding.ok(PART, pending)
 

@@ -87,7 +87,7 @@ async def _denied_commands(redis: Redis) -> dict[str, str]:
 async def _lost_revocations(settings: Settings) -> Finding:
     database = Database(settings.database_url, pool_size=1, deadline=DEADLINE, application="latchkey doctor")
     try:
-        lost = await LostRevocations(settings.redis_url, PostgresRevocationStore(database), deadline=DEADLINE).look()
+        lost = await LostRevocations(settings.redis_url, PostgresRevocationStore(database), deadline=DEADLINE).count()
     except (RedisError, OSError, Refusal):
         return Finding.warning(PART, "its revocations cannot be compared with the database's")
     finally:

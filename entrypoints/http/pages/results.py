@@ -66,7 +66,7 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     wait = problems.retry_after(refusal)
     text, retry = refusal.detail or f"{known.title}.", ""
     if wait is not None:
-        text = f"{text.removesuffix(' Try again later.')} Try again in {_spoken(wait)}."
+        text = f"{text.removesuffix(' Try again later.')} Try again in {_format_wait(wait)}."
         retry = f"./{_path(request)}" + (f"?token={quote(token, safe='')}" if token else "")
     shown = page(
         request, "message.html", status=known.status, heading=known.title, text=text, retry=retry, step="Back to"
@@ -88,7 +88,7 @@ def _path(request: AnyRequest) -> str:
     return str(request.scope["path"]).strip("/")
 
 
-def _spoken(seconds: int) -> str:
+def _format_wait(seconds: int) -> str:
     minutes = -(-seconds // 60)
     if minutes > 1:
         return f"{minutes} minutes ({seconds} seconds)"
@@ -104,11 +104,11 @@ def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
     return refused(request, refusal) if _wants_page(request) else problems.refusal_response(request, refusal)
 
 
-def _misread(request: AnyRequest, error: HTTPException) -> Response[Any]:
+def _http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:
     return _as_page(request, error_handlers.http_error_response(request, error))
 
 
-def _failed(request: AnyRequest, error: Exception) -> Response[Any]:
+def _internal_error(request: AnyRequest, error: Exception) -> Response[Any]:
     return _as_page(request, error_handlers.internal_error_response(request, error))
 
 
@@ -116,9 +116,9 @@ def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
     if not _wants_page(request):
         return answer
     shown = {"heading": answer.content.title, "text": answer.content.detail, "retry": "", "step": "Back to"}
-    made = page(request, "message.html", status=answer.content.status, **shown)
-    made.headers.update(answer.headers)
-    return made
+    response = page(request, "message.html", status=answer.content.status, **shown)
+    response.headers.update(answer.headers)
+    return response
 
 
 async def send_without_route(
@@ -131,5 +131,5 @@ async def send_without_route(
     await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
 
 
-REFUSALS: ExceptionHandlersMap = {Refusal: _refuse, HTTPException: _misread, Exception: _failed}
+REFUSALS: ExceptionHandlersMap = {Refusal: _refuse, HTTPException: _http_error, Exception: _internal_error}
 """What no handler answers itself: a program gets a problem document, a browser is shown the same as a page."""
