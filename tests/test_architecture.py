@@ -211,8 +211,8 @@ def _is_column(node: ast.expr) -> bool:
 def passwords_are_checked_in_one_place(name: str, tree: ast.Module) -> list[str]:
     """In the use case that counts every attempt."""
     called = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
-    asked = [ast.unparse(it) for it in called if isinstance(it, ast.Attribute) and it.attr == "verify"]
-    return [it for it in asked if "hasher" in it and name != "application/credentials/check_password.py"]
+    verifications = [ast.unparse(it) for it in called if isinstance(it, ast.Attribute) and it.attr == "verify"]
+    return [it for it in verifications if "hasher" in it and name != "application/credentials/check_password.py"]
 
 
 def shared_code_in_support(name: str, tree: ast.Module) -> list[str]:
@@ -432,16 +432,16 @@ LINT = "from importlinter.cli import lint_imports_command; lint_imports_command(
 
 def verdicts(root: Path) -> dict[str, str]:
     """KEPT or BROKEN for each import contract."""
-    found = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", LINT, "--no-cache", "--no-logo"],
         cwd=root,
         capture_output=True,
         text=True,
         env={"COLUMNS": "300", "NO_COLOR": "1"},
     )
-    seen = dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", found.stdout, re.MULTILINE))
-    assert (found.returncode == 0) == (set(seen.values()) == {"KEPT"}), found.stdout + found.stderr
-    return seen
+    states = dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", process.stdout, re.MULTILINE))
+    assert (process.returncode == 0) == (set(states.values()) == {"KEPT"}), process.stdout + process.stderr
+    return states
 
 
 @pytest.fixture
@@ -453,10 +453,10 @@ def copied(tmp_path: Path) -> Path:
 
 
 def test_every_import_contract_is_kept_and_tested() -> None:
-    kept = verdicts(ROOT)
-    assert set(kept.values()) == {"KEPT"}
-    assert [contract for contract in kept if not contract.startswith(tuple(PLANTED))] == []
-    assert len(kept) == len(PLANTED)
+    contracts = verdicts(ROOT)
+    assert set(contracts.values()) == {"KEPT"}
+    assert [contract for contract in contracts if not contract.startswith(tuple(PLANTED))] == []
+    assert len(contracts) == len(PLANTED)
 
 
 def test_the_contract_between_adapters_names_every_package() -> None:

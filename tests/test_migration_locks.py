@@ -157,14 +157,14 @@ def findings(url: str, *planted: Migration, contracts: bool = False) -> list[str
     async def run() -> list[str]:
         connection = await asyncpg.connect(url)
         try:
-            found: list[str] = []
+            problems: list[str] = []
             for script in SCRIPTS[1:]:
-                said = hasattr(script.module, "serves_since")
-                harms = await problems_of(connection, script.module.upgrade, contracts=said)
-                found += [f"{script.revision} {it}" for it in harms]
+                names_serves = hasattr(script.module, "serves_since")
+                harms = await problems_of(connection, script.module.upgrade, contracts=names_serves)
+                problems += [f"{script.revision} {it}" for it in harms]
             for migration in planted:
-                found += await problems_of(connection, migration, contracts=contracts)
-            return found
+                problems += await problems_of(connection, migration, contracts=contracts)
+            return problems
         finally:
             await connection.close()
 

@@ -126,7 +126,7 @@ def test_migrated_schema_matches_the_code(fresh: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"database": "nowhere"}, 'database "nowhere" does not exist'),
         ({"username": "nobody"}, 'password authentication failed for user "nobody"'),
@@ -136,14 +136,14 @@ def test_migrated_schema_matches_the_code(fresh: str) -> None:
     ids=lambda it: next(iter(it)) if isinstance(it, dict) else "",
 )
 def test_unusable_database_is_reported_in_one_line(
-    postgres: engines.Postgres, wrong: dict[str, Any], said: str
+    postgres: engines.Postgres, wrong: dict[str, Any], message: str
 ) -> None:
     url = make_url(postgres.url).set(**wrong)
     done = alembic(url.render_as_string(hide_password=False), "upgrade", "head")
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
     assert line.startswith(f"The database at 127.0.0.1:{url.port} cannot be used, see LATCHKEY_DATABASE_URL: ")
-    assert said in line
+    assert message in line
 
 
 @pytest.mark.parametrize("path", ["public", "accounts"])
@@ -153,18 +153,20 @@ def test_role_that_does_not_own_the_database_gets_advice(postgres: engines.Postg
         await connection.execute(f"ALTER DATABASE migrating SET search_path = {path}")
 
     run_on(fresh, prepare)
-    theirs = make_url(fresh).set(username="A tenant", password="secret").render_as_string(hide_password=False)
-    done = alembic(theirs, "upgrade", "head")
+    tenant_url = make_url(fresh).set(username="A tenant", password="secret").render_as_string(hide_password=False)
+    done = alembic(tenant_url, "upgrade", "head")
     assert (done.returncode, done.stdout) == (1, "")
-    said, *commands = done.stderr.splitlines()
+    message, *commands = done.stderr.splitlines()
     owner = make_url(fresh).username
-    assert said.startswith('The role "A tenant" may not create tables in the schema public of the database migrating')
-    assert f"belongs to {owner}" in said
-    assert "alembic" not in said
+    assert message.startswith(
+        'The role "A tenant" may not create tables in the schema public of the database migrating'
+    )
+    assert f"belongs to {owner}" in message
+    assert "alembic" not in message
     assert len(commands) == 2
     run_on(fresh, lambda connection: connection.execute("ALTER DATABASE migrating RESET search_path"))
     run_on(fresh, lambda connection: connection.execute("".join(commands)))
-    migrate(theirs, "upgrade", "head")
+    migrate(tenant_url, "upgrade", "head")
     run_on(fresh, lambda connection: connection.execute(f'ALTER DATABASE migrating OWNER TO "{owner}"'))
 
 
@@ -177,12 +179,12 @@ def test_role_that_does_not_own_the_tables_gets_advice(postgres: engines.Postgre
             "GRANT SELECT ON alembic_version TO other_tenant"
         ),
     )
-    theirs = make_url(fresh).set(username="other_tenant", password="secret").render_as_string(hide_password=False)
-    done = alembic(theirs, "upgrade", "head")
+    tenant_url = make_url(fresh).set(username="other_tenant", password="secret").render_as_string(hide_password=False)
+    done = alembic(tenant_url, "upgrade", "head")
     assert (done.returncode, done.stdout) == (1, "")
-    [said] = done.stderr.splitlines()
+    [message] = done.stderr.splitlines()
     owner = make_url(fresh).username
-    assert f"its tables belong to {owner}. Run `make migrate` with a LATCHKEY_DATABASE_URL of {owner}." in said
+    assert f"its tables belong to {owner}. Run `make migrate` with a LATCHKEY_DATABASE_URL of {owner}." in message
 
 
 def test_read_only_database_is_reported(fresh: str) -> None:
@@ -325,9 +327,9 @@ def downgrade(): ...
             await connection.execute("SELECT count(*) FROM users")
         return done.stderr
 
-    said = run_on(fresh, block)
-    assert said.count("\n") == 1
-    assert said.startswith("The migration gave up: it waited a second for a lock")
+    output = run_on(fresh, block)
+    assert output.count("\n") == 1
+    assert output.startswith("The migration gave up: it waited a second for a lock")
     assert schema_of(fresh) == before
     assert alembic(fresh, "upgrade", "head", root=root).returncode == 0
     assert schema_of(fresh) != before
@@ -555,8 +557,8 @@ def test_invalid_alembic_version_is_reported_in_one_line(fresh: str, spoilt: str
 
 def test_older_schema_is_refused_even_if_marked_as_serving(fresh: str) -> None:
     migrate(fresh, "upgrade", REVISIONS[-2])
-    said = f"COMMENT ON TABLE alembic_version IS '{head()} {REVISIONS[-2]}'"
-    run_on(fresh, lambda connection: connection.execute(said))
+    comment_sql = f"COMMENT ON TABLE alembic_version IS '{head()} {REVISIONS[-2]}'"
+    run_on(fresh, lambda connection: connection.execute(comment_sql))
     assert schema_error(fresh).startswith(
         f"The database has the schema {REVISIONS[-2]}, this version needs {head()}."
     )
@@ -588,8 +590,10 @@ def test_refused_connection_is_not_a_missing_schema(postgres: engines.Postgres) 
 def test_silent_database_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        said = schema_error(f"postgresql://latchkey:hunter2@127.0.0.1:{port}/latchkey")
-    assert said == f"The database at 127.0.0.1:{port} cannot be used, see LATCHKEY_DATABASE_URL: it does not answer"
+        message = schema_error(f"postgresql://latchkey:hunter2@127.0.0.1:{port}/latchkey")
+    assert (
+        message == f"The database at 127.0.0.1:{port} cannot be used, see LATCHKEY_DATABASE_URL: it does not answer"
+    )
 
 
 def test_late_database_is_waited_for(tmp_path: Path) -> None:
@@ -620,9 +624,9 @@ def test_no_process_starts_on_an_unknown_schema(fresh: str, part: str, tmp_path:
         "LATCHKEY_MAIL_DIR": str(tmp_path / "mail"),
     }
     command = [sys.executable, "-m", f"entrypoints.{part}"]
-    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
-    assert told.returncode == 1
-    assert told.stderr.splitlines() == [
+    process = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    assert process.returncode == 1
+    assert process.stderr.splitlines() == [
         "Latchkey cannot start.",
         f"The database has no schema yet, this version needs {head()}. Run `make migrate`.",
     ]

@@ -92,10 +92,10 @@ def test_a_logout_takes_effect_and_limits_are_exact_across_processes(pair: PairO
 
 @pytest.mark.anyio
 async def test_doctor_finds_no_problem(pair: PairOnFleet) -> None:
-    found = [it async for it in check_redis(settings_of(pair.service.environ), now)]
-    assert len(found) > 2
-    assert [str(it) for it in found if it.state is not State.OK] == []
-    assert PASSWORD not in str(found)
+    findings = [it async for it in check_redis(settings_of(pair.service.environ), now)]
+    assert len(findings) > 2
+    assert [str(it) for it in findings if it.state is not State.OK] == []
+    assert PASSWORD not in str(findings)
 
 
 def assert_nudge_arrives(nudge: DramatiqNudge, broker: RedisBroker) -> None:

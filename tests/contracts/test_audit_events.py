@@ -31,11 +31,11 @@ def client(name: str = "billing") -> Client:
 
 @pytest.mark.parametrize("action", EventType)
 async def test_event_is_stored_unchanged(harness: StoreHarness, action: EventType) -> None:
-    told = event(action=action)
+    stored_event = event(action=action)
     async with harness.begin() as work:
-        await work.events.add(told)
+        await work.events.add(stored_event)
     async with harness.begin() as work:
-        assert list(await work.events.page(told.user_id, limit=9, after=None)) == [told]
+        assert list(await work.events.page(stored_event.user_id, limit=9, after=None)) == [stored_event]
 
 
 async def test_events_of_a_newer_release_are_omitted(database: Database, engine: AsyncEngine) -> None:
@@ -54,11 +54,11 @@ async def test_events_of_a_newer_release_are_omitted(database: Database, engine:
 
 async def test_events_of_one_user_are_paged_newest_first(harness: StoreHarness) -> None:
     user_id = new_id()
-    told = [event(user_id) for _ in range(5)]
+    events = [event(user_id) for _ in range(5)]
     async with harness.begin() as work:
-        for one in (*reversed(told), event(), event()):
+        for one in (*reversed(events), event(), event()):
             await work.events.add(one)
-    newest_first = told[::-1]
+    newest_first = events[::-1]
     async with harness.begin() as work:
         assert list(await work.events.page(user_id, limit=9, after=None)) == newest_first
         assert list(await work.events.page(user_id, limit=2, after=None)) == newest_first[:2]
@@ -68,18 +68,18 @@ async def test_events_of_one_user_are_paged_newest_first(harness: StoreHarness) 
 
 
 async def test_rolled_back_work_stores_no_event(harness: StoreHarness) -> None:
-    told, made = event(), client()
+    new_event, new_client = event(), client()
 
     async def roll_back() -> None:
         async with harness.begin() as work:
-            await work.events.add(told)
-            await work.clients.add(made)
+            await work.events.add(new_event)
+            await work.clients.add(new_client)
             raise Rollback
 
     with pytest.raises(Rollback):
         await roll_back()
     async with harness.begin() as work:
-        assert list(await work.events.page(told.user_id, limit=9, after=None)) == []
+        assert list(await work.events.page(new_event.user_id, limit=9, after=None)) == []
         assert list(await work.clients.all()) == []
 
 

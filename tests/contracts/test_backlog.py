@@ -60,14 +60,14 @@ async def test_postponed_mail_ages_until_it_is_settled(database: Database) -> No
 
 async def test_concurrent_reads_share_one_query(database: Database) -> None:
     recorder = StatementRecorder(database)
-    asked = backlog(database)
-    assert await run_concurrently([asked.read] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
+    outbox_backlog = backlog(database)
+    assert await run_concurrently([outbox_backlog.read] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
     assert 0 < len(recorder.take()) <= 2
 
 
 async def test_unavailable_database_is_an_outage() -> None:
-    gone = Database("postgresql://nobody:hunter2@127.0.0.1:1/none")
+    unreachable = Database("postgresql://nobody:hunter2@127.0.0.1:1/none")
     with pytest.raises(Refusal) as refused:
-        await backlog(gone).read()
+        await backlog(unreachable).read()
     assert refused.value.code is ErrorCode.UNAVAILABLE
-    await gone.close()
+    await unreachable.close()

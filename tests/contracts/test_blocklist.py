@@ -75,8 +75,8 @@ async def blocklist(
     redis: "Redis", valkey: engines.Valkey, store: FakeRevocationStore
 ) -> AsyncIterator[RedisBlocklist]:
     """A blocklist on an empty Redis, before the first renewal."""
-    async with open_blocklist(valkey.url, store, deadline=1.0) as made:
-        yield made
+    async with open_blocklist(valkey.url, store, deadline=1.0) as opened_blocklist:
+        yield opened_blocklist
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ async def test_a_session_revoked_further_during_a_renewal_stays_pending(
 ) -> None:
     await blocklist.renew()
     await redis.pexpire(LEASE_KEY, 400)
-    store.end(session := new_id(), floor=2)
+    store.end(session := new_id(), min_generation=2)
     async with paused_renewal(store, blocklist):
         store.end(session)
     assert await redis.get(revocation_key(session)) == b"2"
@@ -191,9 +191,9 @@ async def test_only_ids_and_numbers_are_stored(
         name, _, rest = key.removeprefix("{latchkey}:").partition(":")
         assert name in {"complete", "floor", "witness"}
         assert rest == "" if name == "complete" else UUID(hex=rest)
-        kept = await redis.get(key)
-        assert isinstance(kept, bytes)
-        assert re.fullmatch(rb"[0-9a-f]{40}:1", kept) if name == "complete" else int(kept) >= 1
+        content = await redis.get(key)
+        assert isinstance(content, bytes)
+        assert re.fullmatch(rb"[0-9a-f]{40}:1", content) if name == "complete" else int(content) >= 1
         assert await redis.pttl(key) > 0
 
 
@@ -341,8 +341,8 @@ async def test_entries_that_are_not_numbers_are_untrusted(
 
 async def test_a_refused_connection_gives_no_answer(own_valkey: engines.Valkey, store: FakeRevocationStore) -> None:
     wrong = own_valkey.url.replace(own_valkey.password, "wrong")
-    nobody = own_valkey.url.replace(str(own_valkey.port), "1")
-    for url in (wrong, nobody):
+    unreachable = own_valkey.url.replace(str(own_valkey.port), "1")
+    for url in (wrong, unreachable):
         async with open_blocklist(url, store) as blocklist:
             await blocklist.renew()
             assert await blocklist.min_generations([new_id()]) is None
@@ -483,14 +483,14 @@ async def test_a_publication_without_an_answer_waits_for_the_lease_to_expire(
 async def test_revocations_of_a_disconnected_process_are_in_force_everywhere(
     database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
-    floors = PostgresRevocationStore(database)
+    revocation_store = PostgresRevocationStore(database)
     async with (
         proxy(valkey.url) as wire,
-        open_blocklist(wire.url, floors) as cut_off,
-        open_blocklist(valkey.url, floors, deadline=1.0) as other,
+        open_blocklist(wire.url, revocation_store) as cut_off,
+        open_blocklist(valkey.url, revocation_store, deadline=1.0) as other,
     ):
         store = PostgresStore(database, blocklist=cut_off, nudge=lambda _: None)
-        harness = StoreHarness(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
+        harness = StoreHarness(store, PostgresRenewals(database), revocation_store, SpyingBlocklist(), [])
         user = await harness.user()
         await trusted(cut_off)
         wire.cut()
@@ -508,7 +508,7 @@ async def test_revocations_of_a_disconnected_process_are_in_force_everywhere(
             await asyncio.gather(*(revoke_and_check(number * 0.07) for number in range(20)))
 
             async def all_are_published() -> bool:
-                return not await floors.pending()
+                return not await revocation_store.pending()
 
             await wait_until(all_are_published, within=5)
             assert await other.min_generations([]) == {}

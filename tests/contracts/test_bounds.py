@@ -34,8 +34,8 @@ _UNITS = {"minutes": 60, "KiB": 1024}
 def numbers(row: str) -> list[float]:
     """The numbers of a row in order, in seconds and bytes."""
     return [
-        float(found[0].replace(",", "")) * _UNITS.get(row[found.end() :].split(" ")[1].strip(), 1)
-        for found in _NUMBER.finditer(row)
+        float(match[0].replace(",", "")) * _UNITS.get(row[match.end() :].split(" ")[1].strip(), 1)
+        for match in _NUMBER.finditer(row)
     ]
 
 
@@ -51,9 +51,9 @@ def default(made: type, name: str) -> float:
 
 
 def seconds(name: str) -> float:
-    [found] = [field.default for field in fields(DeliverMail) if field.name == name]
-    assert isinstance(found, timedelta)
-    return found.total_seconds()
+    [default_value] = [field.default for field in fields(DeliverMail) if field.name == name]
+    assert isinstance(default_value, timedelta)
+    return default_value.total_seconds()
 
 
 LEASE = default(RedisBlocklist, "lease")

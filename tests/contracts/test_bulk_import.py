@@ -66,8 +66,8 @@ async def test_address_belongs_to_its_verified_or_imported_user(harness: StoreHa
     imported, waiting = imported_user("imported@example.org"), imported_user("waiting@example.org", verified=False)
     await importing(harness, imported, waiting)()
     await harness.user("waiting@example.org", proven=False)
-    asked = [user.email for user in (own, imported, waiting)]
-    assert await owners_of(harness, *asked, "claimed@example.org", "nobody@example.org") == {
+    emails = [user.email for user in (own, imported, waiting)]
+    assert await owners_of(harness, *emails, "claimed@example.org", "nobody@example.org") == {
         own.email: own,
         imported.email: imported,
         waiting.email: waiting,
@@ -103,12 +103,12 @@ async def test_imported_user_who_left_is_not_imported_again(harness: StoreHarnes
     [came] = await importing(harness, imported_user(verified=verified))()
     await harness.user("own@example.org")
     async with harness.begin() as work:
-        asked = [ADA, "own@example.org", "bob@example.org"]
-        assert await work.users.previously_imported(asked) == {ADA}
+        emails = [ADA, "own@example.org", "bob@example.org"]
+        assert await work.users.previously_imported(emails) == {ADA}
         assert await work.users.previously_imported([]) == set()
         assert await work.users.remove(came.id, now=NOW)
     async with harness.begin() as work:
-        assert await work.users.previously_imported(asked) == {ADA}
+        assert await work.users.previously_imported(emails) == {ADA}
     for again in (imported_user(), imported_user(verified=False)):
         assert await importing(harness, again, imported_user(f"{again.id}@example.org"))() != []
         assert ADA not in {user.email for user in await all_users(harness)}
@@ -129,8 +129,8 @@ async def test_verified_import_replaces_every_unverified_user(harness: StoreHarn
     arrived = imported_user()
     assert await importing(harness, arrived)() == [arrived]
     assert await all_users(harness) == [neighbour, arrived]
-    kept = await harness.load_session(planted.id)
-    assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
+    session = await harness.load_session(planted.id)
+    assert (session.ended_at, session.end_reason) == (NOW, EndReason.SUPERSEDED)
     assert harness.blocklist.revoked == {planted.id: ENDED}
 
 

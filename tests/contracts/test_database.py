@@ -220,14 +220,14 @@ async def test_abandoned_connection_is_not_lent_again(
     narrow: Database, work: Callable[[Connection], Awaitable[None]]
 ) -> None:
     async with narrow.connection() as connection:
-        theirs = await backend(connection)
+        pid = await backend(connection)
         try:
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(work(connection), 0.2)
         finally:
             with suppress(ProcessLookupError):
-                os.kill(theirs, signal.SIGCONT)  # a stopped process would outlive the server
-    assert await next_backend(narrow) != theirs
+                os.kill(pid, signal.SIGCONT)  # a stopped process would outlive the server
+    assert await next_backend(narrow) != pid
 
 
 @pytest.mark.parametrize("error", [Rollback, asyncio.CancelledError])
@@ -294,22 +294,22 @@ async def test_savepoint_undoes_its_block_only(database: Database) -> None:
 
 async def test_connection_inside_a_transaction_is_discarded(narrow: Database) -> None:
     async with narrow.connection() as connection:
-        theirs = await backend(connection)
+        pid = await backend(connection)
         await connection.execute(text("BEGIN"))
         with pytest.raises(asyncpg.PostgresError):
             await connection.fetch(FAIL)
         with pytest.raises(asyncpg.InterfaceError):
             await idle_in_transaction(connection)
-    assert await next_backend(narrow) != theirs
+    assert await next_backend(narrow) != pid
 
 
 async def test_connection_closed_by_the_server_is_not_lent(narrow: Database, database: Database) -> None:
     async with narrow.connection() as connection:
-        theirs = await backend(connection)
+        pid = await backend(connection)
     async with database.connection() as other:
-        await other.fetch(select(func.pg_terminate_backend(theirs)))
+        await other.fetch(select(func.pg_terminate_backend(pid)))
     await asyncio.sleep(0.2)
-    assert await next_backend(narrow) != theirs
+    assert await next_backend(narrow) != pid
 
 
 async def test_an_answer_of_a_standby_expires_all_open_connections(migrated: str) -> None:

@@ -146,8 +146,8 @@ async def test_restored_user_is_unverified_without_a_password_and_keeps_history(
     session = await harness.session(user)
     await remove(harness, user)
     restored = await restored_user(harness, user)
-    gone = user.recovered(NO_PASSWORD)
-    assert restored == replace(gone, verified=False)
+    deleted_user = user.recovered(NO_PASSWORD)
+    assert restored == replace(deleted_user, verified=False)
     assert await harness.load_user(user.id) == restored
     assert (await harness.load_session(session.id)).user_id == user.id
     async with harness.begin() as work:
@@ -168,8 +168,8 @@ async def test_an_expired_or_final_deletion_cannot_be_undone(harness: StoreHarne
 async def test_of_many_concurrent_undos_one_succeeds(harness: StoreHarness) -> None:
     user = await harness.user()
     await remove(harness, user)
-    found = await run_concurrently([lambda: restored_user(harness, user)] * 10)
-    assert len([one for one in found if one is not None]) == 1
+    results = await run_concurrently([lambda: restored_user(harness, user)] * 10)
+    assert len([one for one in results if one is not None]) == 1
 
 
 async def test_concurrent_undo_and_verification_leave_one_owner(harness: StoreHarness) -> None:
@@ -254,10 +254,10 @@ async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, 
     user = await harness.user()
     await add_history(harness, user, times=2)
     await remove(harness, user)
-    found = await leftovers.purge(
+    result = await leftovers.purge(
         RetentionCategory.DELETED_USER, now=UNTIL - timedelta(seconds=1), after=None, limit=99
     )
-    assert (found.removed, found.last) == (0, None)
+    assert (result.removed, result.last) == (0, None)
     assert await remaining_of(harness, user) == (2, 2, 2)
     assert await restored_user(harness, user) is not None
 
@@ -277,16 +277,16 @@ async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarne
     user = await harness.user()
     await remove(harness, user, undoable=False)
     async with harness.begin() as work:
-        owed = OutboxMail.queued(MailKind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
+        pending_mail = OutboxMail.queued(MailKind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
         later = OutboxMail.queued(MailKind.RESET, ADA, id=new_id(), now=LATER)
-        for mail in (owed, later):
+        for mail in (pending_mail, later):
             await work.outbox.add(mail)
         [leased] = await work.outbox.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
         await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER)
     await purge(leftovers)
     async with harness.begin() as work:
         assert [mail.id for mail in await work.outbox.parked(limit=9)] == [later.id]
-        assert [mail.id for mail in await work.outbox.lease(now=LATER, hold=WEEK, limit=9)] == [owed.id]
+        assert [mail.id for mail in await work.outbox.lease(now=LATER, hold=WEEK, limit=9)] == [pending_mail.id]
 
 
 async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, leftovers: ExpiredRows) -> None:
@@ -366,9 +366,9 @@ async def test_latest_undoable_deletion_of_an_address_is_found(harness: StoreHar
     final = await harness.user()
     await remove(harness, final, undoable=False)
     async with harness.begin() as work:
-        found = await work.users.undoable_deletion(ADA, now=LATER)
-        assert found is not None
-        assert found.user_id == first.id
+        deletion = await work.users.undoable_deletion(ADA, now=LATER)
+        assert deletion is not None
+        assert deletion.user_id == first.id
         assert await work.users.undoable_deletion(ADA, now=UNTIL) is None
         assert await work.users.undoable_deletion("bob@example.org", now=LATER) is None
 

@@ -88,12 +88,12 @@ async def test_changes_are_closed_by_credential_version(harness: StoreHarness) -
     user, other = await harness.user(), await harness.user("bob@example.org")
     changes = [await add(harness, replace(change_of(user), credential_version=version)) for version in (1, 2, 2, 3)]
     closed = await add(harness, replace(change_of(user), credential_version=9, closed_at=NOW))
-    theirs = await add(harness, replace(change_of(other), credential_version=9))
+    other_change = await add(harness, replace(change_of(other), credential_version=9))
     async with harness.begin() as work:
         await work.email_changes.close(user.id, now=LATER, since=2)
     found = [await stored(harness, change) for change in changes]
     assert found == [changes[0], *(replace(change, closed_at=LATER) for change in changes[1:])]
-    assert [await stored(harness, closed), await stored(harness, theirs)] == [closed, theirs]
+    assert [await stored(harness, closed), await stored(harness, other_change)] == [closed, other_change]
 
 
 async def test_changes_are_closed_by_the_address_they_lead_back_to(harness: StoreHarness) -> None:
@@ -111,10 +111,10 @@ async def test_only_unconfirmed_changes_are_deleted(harness: StoreHarness) -> No
     user, other = await harness.user(), await harness.user("bob@example.org")
     waiting = await add(harness, change_of(user))
     done = await add(harness, replace(change_of(user), confirmed_at=NOW))
-    theirs = await add(harness, change_of(other))
+    other_change = await add(harness, change_of(other))
     async with harness.begin() as work:
         await work.email_changes.delete_unconfirmed(user.id)
-    assert [await stored(harness, change) for change in (waiting, done, theirs)] == [None, done, theirs]
+    assert [await stored(harness, change) for change in (waiting, done, other_change)] == [None, done, other_change]
 
 
 # -- locking ----------------------------------------------------------------------------------------------
@@ -149,14 +149,14 @@ async def test_lock_includes_all_admins_if_one_is_an_admin(harness: StoreHarness
 
 async def test_locked_user_does_not_change_until_the_end(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
-    held, seen = anyio.Event(), list[User | None]()
+    held, users_read = anyio.Event(), list[User | None]()
 
     async def hold() -> None:
         async with harness.begin() as work:
             await work.users.lock(user.id, email=other.email)
             held.set()
             await anyio.sleep(0.05)
-            seen.extend([await work.users.by_id(user.id), await work.users.by_id(other.id)])
+            users_read.extend([await work.users.by_id(user.id), await work.users.by_id(other.id)])
 
     async def change(target: User) -> None:
         await held.wait()
@@ -166,7 +166,7 @@ async def test_locked_user_does_not_change_until_the_end(harness: StoreHarness) 
     async with anyio.create_task_group() as group:
         for doing in (hold, lambda: change(user), lambda: change(other)):
             group.start_soon(doing)
-    assert seen == [user, other]
+    assert users_read == [user, other]
 
 
 # -- changing the address ---------------------------------------------------------------------------------

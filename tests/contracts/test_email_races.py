@@ -107,7 +107,7 @@ def calls(harness: StoreHarness) -> EmailChangeCalls:
     return EmailChangeCalls(harness, ItsDangerousLinkSigner(secrets=[b"0123456789abcdef0123456789abcdef"]))
 
 
-async def outcomes(*doings: Call) -> list[object]:
+async def outcomes(*actions: Call) -> list[object]:
     """The results of concurrent calls; the error code of a refused one."""
 
     def attempt(doing: Call) -> Call:
@@ -119,7 +119,7 @@ async def outcomes(*doings: Call) -> list[object]:
 
         return run
 
-    return await run_concurrently(attempt(doing) for doing in doings)
+    return await run_concurrently(attempt(doing) for doing in actions)
 
 
 def succeeded(outcome: object) -> bool:
@@ -149,8 +149,8 @@ async def test_concurrent_swap_succeeds_for_both(
         changes = [await calls.request(left, right.email), await calls.request(right, left.email)]
         answers = await outcomes(*(calls.confirming(change) for change in changes))
         assert all(map(succeeded, answers)), answers
-        found = await calls.reloaded(left, right)
-        assert [(user.email, user.verified) for user in found] == [(right.email, True), (left.email, True)]
+        emails_now = await calls.reloaded(left, right)
+        assert [(user.email, user.verified) for user in emails_now] == [(right.email, True), (left.email, True)]
         lost = [(await calls.counted(user))["email_lost"] for user in (left, right)]
         assert sorted(lost) == [0, 1]
 
@@ -178,8 +178,8 @@ async def test_a_swap_and_an_admin_do_not_deadlock(calls: EmailChangeCalls) -> N
             *map(calls.confirming, changes), *[partial(change_user, caller, member.id, role=Role.MODERATOR)] * 3
         )
         assert all(map(succeeded, answers))
-        found = await calls.reloaded(member, admin)
-        assert [user.email for user in found] == [admin.email, member.email]
+        emails_now = await calls.reloaded(member, admin)
+        assert [user.email for user in emails_now] == [admin.email, member.email]
 
 
 async def test_cycle_of_three_is_refused_and_loses_no_address(calls: EmailChangeCalls) -> None:
@@ -199,10 +199,10 @@ async def test_swap_restored_during_confirmation_loses_no_user(calls: EmailChang
             *(calls.confirming(change) for change in changes), calls.restoring(changes[number % 2])
         )
         assert all(succeeded(answer) in {True, False} for answer in answers)
-        found = await calls.reloaded(left, right)
-        held = [user.email for user in found if user.verified]
+        emails_now = await calls.reloaded(left, right)
+        held = [user.email for user in emails_now if user.verified]
         assert len(set(held)) == len(held) > 0
-        assert {user.email for user in found} <= {left.email, right.email}
+        assert {user.email for user in emails_now} <= {left.email, right.email}
 
 
 # -- concurrent use of one link ---------------------------------------------------------------------------
@@ -256,9 +256,9 @@ async def test_either_the_change_or_the_registration_gets_the_address(calls: Ema
         assert order == "at once" or confirmed == (order == "confirm first")
         (reloaded,) = await calls.reloaded(user)
         assert reloaded.email == (address if confirmed else user.email)
-        found = await calls.harness.load_user(rival.id)
-        assert (found is None) == confirmed
-        assert confirmed or (found is not None and found.verified)
+        rival_now = await calls.harness.load_user(rival.id)
+        assert (rival_now is None) == confirmed
+        assert confirmed or (rival_now is not None and rival_now.verified)
 
 
 async def test_of_many_concurrent_owners_one_gets_the_address(calls: EmailChangeCalls) -> None:

@@ -258,8 +258,8 @@ async def test_settled_mails_are_purged_and_parked_ones_later(harness: Retention
     assert await purge(harness, RetentionCategory.MAIL) == 3
     reader = User(id=UUID(int=1), email="", username=None, password_hash="", created_at=NOW)
     async with harness.begin() as work:
-        kept = {mail.id for mail in await work.outbox.page(reader, limit=99, after=None)}
-    assert kept == {mail.id for mail in staying}
+        remaining = {mail.id for mail in await work.outbox.page(reader, limit=99, after=None)}
+    assert remaining == {mail.id for mail in staying}
 
 
 # -- import digests ---------------------------------------------------------------------------------------
@@ -311,8 +311,8 @@ async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: R
     assert await harness.load_user(user.id) is None
     assert await purge(harness, RetentionCategory.DELETED_USER) > 0
     for one in (old, expired):
-        kept = await harness.load_session(one.id)
-        assert (kept.user_id, kept.client_info) == (None, UNKNOWN_CLIENT)
+        session_now = await harness.load_session(one.id)
+        assert (session_now.user_id, session_now.client_info) == (None, UNKNOWN_CLIENT)
     async with harness.begin() as work:
         events = await work.events.page(user.id, limit=9, after=None)
     assert {event.action for event in events} == {EventType.REGISTERED, EventType.LOGGED_IN}
@@ -389,8 +389,8 @@ async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHa
         async def clear() -> object:
             return await purge(harness, RetentionCategory.UNVERIFIED_USER)
 
-        doings: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
-        entered = (await run_concurrently(doings))[number % 2]
+        actions: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
+        entered = (await run_concurrently(actions))[number % 2]
         assert (await harness.load_user(user.id) is None) == (entered is None)
         assert entered is None or (await harness.load_session(entering.id)).user_id == user.id
         async with harness.begin() as work:

@@ -85,9 +85,9 @@ async def test_weak_hash_verifies_only_when_wrapped(hasher: Argon2Hasher, vector
 
 
 async def test_django_argon2_prefix_is_removed(hasher: Argon2Hasher) -> None:
-    kept = OURS.hash("x")
-    assert await hasher.verify("x", kept) == FITS
-    assert await hasher.verify("x", f"argon2{kept}") == OUTDATED
+    own_hash = OURS.hash("x")
+    assert await hasher.verify("x", own_hash) == FITS
+    assert await hasher.verify("x", f"argon2{own_hash}") == OUTDATED
 
 
 async def test_wrapped_hash_names_its_parts(hasher: Argon2Hasher) -> None:
@@ -99,12 +99,12 @@ async def test_wrapped_hash_names_its_parts(hasher: Argon2Hasher) -> None:
 
 
 async def test_imported_hashes_keep_their_order(hasher: Argon2Hasher) -> None:
-    weak, strong, ours = "5f4dcc3b5aa765d61d8327deb882cf99", pbkdf2("x"), OURS.hash("x")
-    adopted = await hasher.import_hashes([weak, strong, "", "plain text", weak, "!", "!AbCd", ours, weak])
+    weak, strong, own_hash = "5f4dcc3b5aa765d61d8327deb882cf99", pbkdf2("x"), OURS.hash("x")
+    adopted = await hasher.import_hashes([weak, strong, "", "plain text", weak, "!", "!AbCd", own_hash, weak])
     assert [text is not None and text.startswith("$wrapped$") for text in adopted] == [
         place in {0, 4, 8} for place in range(9)
     ]
-    assert adopted[1:4] + adopted[5:8] == [strong, "", None, "", "", ours]
+    assert adopted[1:4] + adopted[5:8] == [strong, "", None, "", "", own_hash]
     assert len(set(adopted)) == 7  # each wrapping has a salt of its own
     assert await hasher.import_hashes([]) == []
 
@@ -151,11 +151,11 @@ async def test_hashes_of_better_auth_use_nfkc(hasher: Argon2Hasher) -> None:
 async def test_password_of_any_form_costs_one_hash(
     hasher: Argon2Hasher, verified_hashes: list[str], password: str
 ) -> None:
-    ours = OURS.hash("x")
-    for kept in (None, "", "nonsense", ours, "5f4dcc3b5aa765d61d8327deb882cf99"):
+    own_hash = OURS.hash("x")
+    for stored_hash in (None, "", "nonsense", own_hash, "5f4dcc3b5aa765d61d8327deb882cf99"):
         verified_hashes.clear()
-        assert await hasher.verify(password, kept) == WRONG
-        assert verified_hashes == [ours if kept == ours else hasher.decoy]
+        assert await hasher.verify(password, stored_hash) == WRONG
+        assert verified_hashes == [own_hash if stored_hash == own_hash else hasher.decoy]
     [wrapped] = await hasher.import_hashes(["5f4dcc3b5aa765d61d8327deb882cf99"])
     verified_hashes.clear()
     assert await hasher.verify(password, wrapped) == WRONG
@@ -295,5 +295,5 @@ async def test_cost_limits_are_exact(hasher: Argon2Hasher, verified_hashes: list
     vector=some.sampled_from([*STRONG, *WEAK]), at=some.integers(0, 200), much=some.integers(0, 3), new=some.text()
 )
 def test_arbitrary_hash_is_at_most_unknown(vector: Vector, at: int, much: int, new: str) -> None:
-    kept = StoredHash.parse(vector.row[:at] + new + vector.row[at + much :])
-    assert kept is None or kept.argon2 is not None or kept.tag
+    stored_hash = StoredHash.parse(vector.row[:at] + new + vector.row[at + much :])
+    assert stored_hash is None or stored_hash.argon2 is not None or stored_hash.tag

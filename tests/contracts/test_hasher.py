@@ -50,13 +50,13 @@ async def test_hashes_with_one_salt_are_compared_with_one_computation(hasher: Ar
     alone = await hasher.hash("on its own")
     assert {text.rpartition("$")[0] for text in others} == {first.rpartition("$")[0]}
     assert len({first, *others}) == 21
-    kept = [*others[:10], alone, "", *others[10:]]
-    assert await hasher.verify("the first password", first, *kept) == FITS
-    assert await hasher.verify("password 0", first, *kept) == PasswordMatch(True, index=1)
-    assert await hasher.verify("password 19", first, *kept) == PasswordMatch(True, index=22)
-    assert await hasher.verify("password 20", first, *kept) == WRONG
+    hashes = [*others[:10], alone, "", *others[10:]]
+    assert await hasher.verify("the first password", first, *hashes) == FITS
+    assert await hasher.verify("password 0", first, *hashes) == PasswordMatch(True, index=1)
+    assert await hasher.verify("password 19", first, *hashes) == PasswordMatch(True, index=22)
+    assert await hasher.verify("password 20", first, *hashes) == WRONG
     # It has another salt, so it would cost another hash.
-    assert await hasher.verify("on its own", first, *kept) == WRONG
+    assert await hasher.verify("on its own", first, *hashes) == WRONG
     assert await hasher.verify("on its own", alone, first) == FITS
     assert await hasher.verify("password 3", others[3]) == FITS
 
@@ -96,9 +96,9 @@ async def test_only_own_current_hashes_share_their_salt(hasher: Argon2Hasher) ->
 
 
 async def test_every_character_counts(hasher: Argon2Hasher) -> None:
-    kept = await hasher.hash("\U0001f511" * 127 + "a")
-    assert await hasher.verify("\U0001f511" * 127 + "b", kept) == WRONG
-    assert await hasher.verify("\U0001f511" * 127, kept) == WRONG
+    stored_hash = await hasher.hash("\U0001f511" * 127 + "a")
+    assert await hasher.verify("\U0001f511" * 127 + "b", stored_hash) == WRONG
+    assert await hasher.verify("\U0001f511" * 127, stored_hash) == WRONG
 
 
 async def test_default_cost_is_what_owasp_recommends() -> None:
@@ -157,8 +157,8 @@ async def test_invalid_hash_matches_no_password(hasher: Argon2Hasher, password: 
         crypted.replace("$2b$", "$2x$"),
         good.rpartition("$")[0] + "$" + "A" * 43,
     ]
-    for kept in [None, good, crypted, *broken]:
-        assert await hasher.verify(password, kept) == WRONG
+    for stored_hash in [None, good, crypted, *broken]:
+        assert await hasher.verify(password, stored_hash) == WRONG
 
 
 async def test_a_password_with_a_lone_surrogate_is_hashed_exactly(hasher: Argon2Hasher) -> None:
@@ -173,9 +173,9 @@ async def test_unverifiable_hash_costs_a_full_hash(hasher: Argon2Hasher, monkeyp
     judged: list[str] = []
     real = PasswordHasher.verify
 
-    def verify(self: PasswordHasher, kept: str, secret: bytes) -> bool:
-        judged.append(kept)
-        return real(self, kept, secret)
+    def verify(self: PasswordHasher, stored_hash: str, secret: bytes) -> bool:
+        judged.append(stored_hash)
+        return real(self, stored_hash, secret)
 
     monkeypatch.setattr(PasswordHasher, "verify", verify)
     crypted = bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()

@@ -52,7 +52,7 @@ async def test_caller_who_waits_too_long_is_refused_without_a_hash(gate: HashGat
     first = ask(hasher)
     await gate.begun()
     waiting = [ask(hasher) for _ in range(20)]
-    assert all([await is_overloaded(asked) for asked in waiting])
+    assert all([await is_overloaded(verification) for verification in waiting])
     assert not first.done()  # it started long ago, so it is finished
     gate.free.set()
     assert await first == WRONG
@@ -293,10 +293,10 @@ async def test_closing_finishes_started_jobs_and_refuses_the_rest(gate: HashGate
 
 async def test_sixty_four_concurrent_callers_get_their_own_result() -> None:
     hasher = Argon2Hasher(threads=4, deadline=60, memory=64, passes=1)
-    kept = await asyncio.gather(*(hasher.hash(f"password {n}") for n in range(64)))
-    assert len(set(kept)) == 64
+    hashes = await asyncio.gather(*(hasher.hash(f"password {n}") for n in range(64)))
+    assert len(set(hashes)) == 64
     shifts = {
-        shift: [hasher.verify(f"password {(n + shift) % 64}", kept[n]) for n in range(64)] for shift in (0, 1, 63)
+        shift: [hasher.verify(f"password {(n + shift) % 64}", hashes[n]) for n in range(64)] for shift in (0, 1, 63)
     }
     verdicts = await asyncio.gather(*(job for jobs in shifts.values() for job in jobs))
     assert verdicts == [PasswordMatch(True)] * 64 + [WRONG] * 128

@@ -85,18 +85,18 @@ class PlanProbe:
     engine: AsyncEngine
     database: Database
     store: PostgresStore
-    floors: PostgresRevocationStore
+    revocation_store: PostgresRevocationStore
     recorder: StatementRecorder
 
     async def plans(self, *, but: str = r"^\b$") -> list[str]:
         """The plans of the statements since the last call, with their parameters, except those that contain
         `without`."""
-        asked = [(sql, given) for sql, given in self.recorder.take() if not re.search(but, sql)]
+        statements = [(sql, given) for sql, given in self.recorder.take() if not re.search(but, sql)]
         plans = []
         async with self.engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
             assert driver is not None
-            for statement, parameters in asked:
+            for statement, parameters in statements:
                 lines = await driver.fetch(f"EXPLAIN {statement}", *parameters)
                 plans.append("\n".join(line[0] for line in lines))
         self.recorder.take()
@@ -134,9 +134,9 @@ async def user_of(probe: PlanProbe, number: int) -> User:
 
 async def session_of(probe: PlanProbe, number: int) -> UUID:
     async with probe.engine.connect() as connection:
-        found = (await connection.execute(text(f"SELECT md5('session{number}')::uuid"))).scalar()
-    assert isinstance(found, UUID)
-    return found
+        session_id = (await connection.execute(text(f"SELECT md5('session{number}')::uuid"))).scalar()
+    assert isinstance(session_id, UUID)
+    return session_id
 
 
 async def test_users_are_found_by_index(probe: PlanProbe) -> None:
@@ -151,12 +151,12 @@ async def test_users_are_found_by_index(probe: PlanProbe) -> None:
 
 async def test_users_are_looked_up_by_index(probe: PlanProbe) -> None:
     user_lookup = PostgresUserLookup(probe.database)
-    found = await asyncio.gather(
+    known_users = await asyncio.gather(
         *(user_lookup.user(UUID(md5(f"user{n}".encode()).hexdigest())) for n in range(1, 30))
     )
-    assert None not in found
+    assert None not in known_users
     for name in ("user7@example.org", "user7"):
-        assert list(await user_lookup.candidates(name)) == [found[6]]
+        assert list(await user_lookup.candidates(name)) == [known_users[6]]
     async with probe.store.begin() as work:
         await work.users.unverified_hash("user7@example.org", "user7", alone=True)
     assert by_index(await probe.plans())
@@ -252,13 +252,13 @@ async def test_ended_sessions_are_not_read_for_active_ones(probe: PlanProbe) -> 
 async def test_min_generations_are_read_by_index(probe: PlanProbe) -> None:
     session = await session_of(probe, 7)
     probe.recorder.take()
-    assert await probe.floors.min_generations([session]) == {session: 0}
+    assert await probe.revocation_store.min_generations([session]) == {session: 0}
     many = [await session_of(probe, number) for number in range(1, 60)]
-    assert len(await probe.floors.min_generations(many)) == 59
-    assert len(await probe.floors.revoked(within=timedelta(minutes=11))) == 5
-    fresh = await probe.floors.pending()
+    assert len(await probe.revocation_store.min_generations(many)) == 59
+    assert len(await probe.revocation_store.revoked(within=timedelta(minutes=11))) == 5
+    fresh = await probe.revocation_store.pending()
     assert len(fresh) == MANY // 2000
-    await probe.floors.mark_published(fresh)
+    await probe.revocation_store.mark_published(fresh)
     assert by_index(await probe.plans(but="md5"))
 
 
@@ -371,10 +371,10 @@ async def test_history_of_deleted_users_is_read_by_index(probe: PlanProbe) -> No
         for user in users:
             await work.users.remove(user.id, now=NOW)
     probe.recorder.take()
-    found = await PostgresExpiredRows(probe.database).purge(
+    result = await PostgresExpiredRows(probe.database).purge(
         RetentionCategory.DELETED_USER, now=NOW, after=None, limit=200
     )
-    assert found.removed >= 200
+    assert result.removed >= 200
     assert by_index(await probe.plans(but="deletions"))  # a table of a few rows, which is read by a sequential scan
 
 
@@ -388,6 +388,6 @@ async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) ->
     for kind in (kind for kind in RetentionCategory if kind is not RetentionCategory.DELETED_USER):
         # Ids are random here, so only a late time makes many of them old.
         for now in (NOW, NOW.replace(year=9000)):
-            found = await leftovers.purge(kind, now=now, after=UUID(int=1 << 124), limit=200)
-            assert (found.removed > 0) is (now > NOW), kind
+            result = await leftovers.purge(kind, now=now, after=UUID(int=1 << 124), limit=200)
+            assert (result.removed > 0) is (now > NOW), kind
     assert by_index(await probe.plans())

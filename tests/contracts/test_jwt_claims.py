@@ -88,11 +88,11 @@ def test_audience_lists_the_issuer_and_configured_names() -> None:
 
     def aud(*names: str) -> object:
         made = codec(audience=names)
-        found = jwt.decode(made.encode(token), options=UNVERIFIED)["aud"]
-        assert made.claims(token)["aud"] == found
+        audience = jwt.decode(made.encode(token), options=UNVERIFIED)["aud"]
+        assert made.claims(token)["aud"] == audience
         # Processes with other settings accept it, while they are restarted one by one.
         assert [it.decode(made.encode(token)) for it in (made, codec(), codec(audience=("z",)))] == [token] * 3
-        return found
+        return audience
 
     assert aud() == aud(ISSUER) == ISSUER
     assert aud("notes") == [ISSUER, "notes"]

@@ -128,10 +128,10 @@ def test_openssl_keys_can_sign(tmp_path: Path, command: str, alg: str) -> None:
     made = subprocess.run(["openssl", *command.split()], capture_output=True, check=True).stdout
     [key] = load_keys(put(tmp_path, "key.pem", made))
     assert key.alg == alg
-    ours = codec(keys=[key])
-    token = ours.decode(forged(header={"alg": alg, "kid": key.kid, "typ": "at+jwt"}, sign=signing(key.private)))
-    assert ours.decode(ours.encode(token)) == token
-    assert len(ours.encode(token)) < 1500
+    own_codec = codec(keys=[key])
+    token = own_codec.decode(forged(header={"alg": alg, "kid": key.kid, "typ": "at+jwt"}, sign=signing(key.private)))
+    assert own_codec.decode(own_codec.encode(token)) == token
+    assert len(own_codec.encode(token)) < 1500
 
 
 UNUSABLE = {

@@ -26,11 +26,11 @@ pytestmark = pytest.mark.anyio
 async def test_lost_revocations_are_found_after_postgresql_was_restored(
     database: Database, engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
-    floors = PostgresRevocationStore(database)
-    blocklist = RedisBlocklist(valkey.url, store=floors, horizon=LATER - LATER.replace(minute=0))
-    lost = LostRevocations(valkey.url, floors)
+    revocation_store = PostgresRevocationStore(database)
+    blocklist = RedisBlocklist(valkey.url, store=revocation_store, horizon=LATER - LATER.replace(minute=0))
+    lost = LostRevocations(valkey.url, revocation_store)
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
-    harness = StoreHarness(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
+    harness = StoreHarness(store, PostgresRenewals(database), revocation_store, SpyingBlocklist(), [])
     user = await harness.user()
     sessions = [await harness.session(user) for _ in range(3)]
     try:

@@ -177,15 +177,21 @@ async def test_revocation_store_refuses_without_a_database_and_recovers(
                     " unpublished bool)"
                 )
             )
-        floors = PostgresRevocationStore(database)
-        assert await floors.min_generations([new_id()]) == {}
+        revocation_store = PostgresRevocationStore(database)
+        assert await revocation_store.min_generations([new_id()]) == {}
         await asyncio.to_thread(own_postgres.kill)
-        for call in (floors.pending(), floors.mark_published({new_id(): 1}), floors.min_generations([new_id()])):
+        for call in (
+            revocation_store.pending(),
+            revocation_store.mark_published({new_id(): 1}),
+            revocation_store.min_generations([new_id()]),
+        ):
             await refused(call)
-        many = await asyncio.gather(*(floors.min_generations([new_id()]) for _ in range(100)), return_exceptions=True)
+        many = await asyncio.gather(
+            *(revocation_store.min_generations([new_id()]) for _ in range(100)), return_exceptions=True
+        )
         assert all(isinstance(answer, Refusal) for answer in many)
         await asyncio.to_thread(own_postgres.start)
-        assert await floors.min_generations([new_id()]) == {}
+        assert await revocation_store.min_generations([new_id()]) == {}
 
 
 # -- logging -------------------------------------------------------------------------------------------
@@ -367,8 +373,8 @@ async def test_of_two_deadlocked_works_one_is_refused(database: Database) -> Non
 
     ends = await asyncio.gather(cross(0, 1), cross(1, 0), return_exceptions=True)
     assert sorted(map(_is_outage, filter(None, ends))) == [True]
-    kept = [await harness.load_user(user.id) for user in users]
-    assert len({user.password_hash for user in kept if user is not None}) == 1
+    users_now = [await harness.load_user(user.id) for user in users]
+    assert len({user.password_hash for user in users_now if user is not None}) == 1
 
 
 async def test_read_only_database_is_an_outage_for_writers(database: Database) -> None:

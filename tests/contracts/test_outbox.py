@@ -88,7 +88,7 @@ async def test_workers_are_notified_after_the_commit(harness: StoreHarness) -> N
 async def test_mail_is_not_leased_before_it_is_due(harness: StoreHarness) -> None:
     mail = await harness.mail(due_at=LATER)
     assert await leasing(harness, now=LATER - timedelta(microseconds=1))() == []
-    assert [found.id for found in await leasing(harness, now=LATER)()] == [mail.id]
+    assert [leased_mail.id for leased_mail in await leasing(harness, now=LATER)()] == [mail.id]
 
 
 async def test_most_overdue_mail_is_leased_first(harness: StoreHarness) -> None:
@@ -125,8 +125,8 @@ async def test_requested_mails_are_sent_before_notices(harness: StoreHarness) ->
     notices = [mail_from(kind, "203.0.113.7") for kind in MailKind if not kind.is_awaited]
     awaited = [mail_from(kind, "203.0.113.7", at=NOW + timedelta(minutes=30)) for kind in MailKind if kind.is_awaited]
     await queue(harness, *notices, *awaited)
-    found = await order(harness, len(MailKind))
-    assert found == [mail.id for mail in (*awaited, *notices)]
+    kinds = await order(harness, len(MailKind))
+    assert kinds == [mail.id for mail in (*awaited, *notices)]
     assert {MailKind.VERIFY, MailKind.RESET, MailKind.CONFIRM_EMAIL} <= {mail.kind for mail in awaited}
     assert {MailKind.PASSWORD_CHANGED, MailKind.SESSION_STOLEN} <= {mail.kind for mail in notices}
 
@@ -166,9 +166,9 @@ async def test_lease_respects_its_limit(harness: StoreHarness) -> None:
 async def test_one_mail_can_be_leased_by_id(harness: StoreHarness) -> None:
     mail, other = await harness.mail(), await harness.mail()
     assert await leasing(harness, only=new_id())() == []
-    assert [found.id for found in await leasing(harness, only=other.id)()] == [other.id]
+    assert [leased_mail.id for leased_mail in await leasing(harness, only=other.id)()] == [other.id]
     assert await leasing(harness, only=other.id)() == []
-    assert [found.id for found in await leasing(harness)()] == [mail.id]
+    assert [leased_mail.id for leased_mail in await leasing(harness)()] == [mail.id]
 
 
 async def test_an_expired_lease_is_leased_again_and_counted_as_an_attempt(harness: StoreHarness) -> None:
@@ -260,7 +260,7 @@ async def test_late_worker_changes_nothing_about_a_settled_mail(harness: StoreHa
     await settle(harness, mail, DeliveryOutcome.PARKED, "refused")
     await settle(harness, mail, DeliveryOutcome.SENT)
     await postpone(harness, mail, NOW, "late")
-    assert [found.note for found in await parked(harness)] == ["refused"]
+    assert [parked_mail.note for parked_mail in await parked(harness)] == ["refused"]
 
 
 async def test_settling_an_unknown_mail_changes_nothing(harness: StoreHarness) -> None:

@@ -53,8 +53,8 @@ class FakeSentinel:
         return b"+OK\r\n"
 
 
-def _commands(asked: bytes) -> Iterator[list[str]]:
-    words = asked.decode().split("\r\n")
+def _commands(request: bytes) -> Iterator[list[str]]:
+    words = request.decode().split("\r\n")
     while len(words) > 1:
         number = int(words[0][1:])
         yield [words[2 + 2 * place] for place in range(number)]
@@ -157,13 +157,13 @@ async def test_a_fixed_address_is_connected_again_after_a_wrong_server_error(val
 
 
 def test_a_redacted_url_holds_no_secret() -> None:
-    for text, said in {
+    for text, expected in {
         "redis://me:hunter2@h:7/0": "h:7",
         "redis+sentinel://:hunter2@h:1,g:2/0?service=m&sentinel_password=hunter2": "h:1,g:2",
         "redis+cluster://:hunter2@h:1": "h:1",
         "unix:///run/redis.sock?password=hunter2": "/run/redis.sock",
     }.items():
-        assert redacted(text) == said
+        assert redacted(text) == expected
 
 
 @pytest.mark.parametrize("end", ["/1/2", "/-1", "/a", "/0?timeout=20", "/0?socket_timeout=9", "?max_connections=9"])

@@ -60,9 +60,9 @@ async def test_redis_holds_no_identity_and_everything_expires(valkey: engines.Va
     keys = [key async for key in redis.scan_iter()]
     assert len(keys) == 2 * len(Limit) - 1
     for key in keys:
-        found = re.fullmatch(r"\{latchkey\}:limit:([a-z_]+):[0-9a-f]{32}", key.decode())
-        assert found is not None, key
-        longest = max(rate.per for rate in RATES[Limit(found[1])]) / timedelta(milliseconds=1)
+        match = re.fullmatch(r"\{latchkey\}:limit:([a-z_]+):[0-9a-f]{32}", key.decode())
+        assert match is not None, key
+        longest = max(rate.per for rate in RATES[Limit(match[1])]) / timedelta(milliseconds=1)
         assert longest - 60_000 < await redis.pttl(key) <= longest + 1
         for mark in await redis.zrange(key, 0, -1):
             assert isinstance(mark, bytes)
@@ -259,14 +259,14 @@ async def test_silent_redis_costs_one_timeout(valkey: engines.Valkey, redis: "Re
         assert [end for end in ends if not isinstance(end, Reservation | Refusal)] == []
         assert sum(isinstance(end, Reservation) for end in ends) == 10
         # Only the fallback is used now: a call that does not wait ends without a pause.
-        asked = counter.asked
+        count_before = counter.asked
         for _ in range(100):
             call = asyncio.create_task(rate_limiter.acquire(NETWORK))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert call.done()
             assert isinstance(call.exception(), Refusal | None)
-        assert counter.asked == asked + 100
+        assert counter.asked == count_before + 100
 
 
 async def test_waiting_callers_share_the_timeout_of_a_failing_redis(valkey: engines.Valkey, redis: "Redis") -> None:
@@ -351,6 +351,6 @@ async def test_logs_about_redis_contain_no_identity(
         [key] = await redis.keys(KEYS)
         await redis.set(key, "word")
         await rate_limiter.acquire(LOGIN)
-        said = json.dumps([repr(rate_limiter), caplog.text])
-    assert "WRONGTYPE" in said
-    assert not any(secret in said for secret in (ADA, "203.0.113", SECRET.decode(), valkey.password))
+        output = json.dumps([repr(rate_limiter), caplog.text])
+    assert "WRONGTYPE" in output
+    assert not any(secret in output for secret in (ADA, "203.0.113", SECRET.decode(), valkey.password))

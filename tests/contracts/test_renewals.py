@@ -113,9 +113,9 @@ async def test_stalled_server_does_not_execute_expired_refreshes(
         await refresh(harness, other, generation)
 
     async def backends() -> set[int]:
-        theirs = "SELECT pid FROM pg_stat_activity WHERE application_name = 'latchkey'"
+        query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'latchkey'"
         async with engine.connect() as connection:
-            return set((await connection.exec_driver_sql(theirs)).scalars())
+            return set((await connection.exec_driver_sql(query)).scalars())
 
     frozen = await backends()
     try:

@@ -96,9 +96,9 @@ async def test_a_session_revoked_further_stays_pending(harness: StoreHarness) ->
     user = await harness.user()
     session = await harness.session(user)
     await revoke_access_tokens(harness, user)
-    said = await harness.revocations.pending()
+    pending = await harness.revocations.pending()
     await end_session(harness, session)
-    await harness.revocations.mark_published(said)
+    await harness.revocations.mark_published(pending)
     assert await harness.revocations.pending() == {session.id: ENDED}
 
 
@@ -107,7 +107,7 @@ async def test_marking_during_revocations_loses_none_and_blocks_none(harness: St
     for _ in range(15):
         sessions = [await harness.session(user) for _ in range(5)]
         await revoke_access_tokens(harness, user)
-        said = await harness.revocations.pending()
+        pending = await harness.revocations.pending()
 
         async def end_all() -> None:
             async with harness.begin() as work:
@@ -119,8 +119,8 @@ async def test_marking_during_revocations_loses_none_and_blocks_none(harness: St
 
             return mark
 
-        backwards = dict(reversed(list(said.items())))
-        await run_concurrently([marking(dict(said)), end_all, marking(backwards), marking(dict(said))])
+        backwards = dict(reversed(list(pending.items())))
+        await run_concurrently([marking(dict(pending)), end_all, marking(backwards), marking(dict(pending))])
         unpublished = await harness.revocations.pending()
         assert {session.id: ENDED for session in sessions}.items() <= unpublished.items()
         await harness.revocations.mark_published(unpublished)
@@ -147,16 +147,16 @@ async def test_one_of_concurrent_promotions_succeeds(harness: StoreHarness) -> N
 
 async def test_marking_does_not_wait_for_open_transactions(database: Database, engine: AsyncEngine) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    floors = PostgresRevocationStore(database)
-    harness = StoreHarness(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
+    revocation_store = PostgresRevocationStore(database)
+    harness = StoreHarness(store, PostgresRenewals(database), revocation_store, SpyingBlocklist(), [])
     user = await harness.user()
     held, free = await harness.session(user), await harness.session(user)
     await revoke_access_tokens(harness, user)
     async with engine.begin() as connection:
         await connection.execute(select(sessions).where(sessions.c.id == held.id).with_for_update())
         async with asyncio.timeout(5):
-            await floors.mark_published({held.id: 2, free.id: 2})
-    assert await floors.pending() == {held.id: 2}
+            await revocation_store.mark_published({held.id: 2, free.id: 2})
+    assert await revocation_store.pending() == {held.id: 2}
 
 
 async def test_a_revocation_is_read_after_its_commit(harness: StoreHarness) -> None:

@@ -350,11 +350,11 @@ async def test_ending_an_unknown_session_is_published(harness: StoreHarness) -> 
 async def test_end_all_ends_the_active_sessions_of_one_user(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     sessions = [await harness.session(user) for _ in range(3)]
-    theirs = await harness.session(other)
+    other_session = await harness.session(other)
     assert await ending_all(harness, user)() == 3
     for session in sessions:
         assert await kept(harness, session) == session.ended(now=LATER, reason=EndReason.LOGOUT_ALL)
-    assert await kept(harness, theirs) == theirs
+    assert await kept(harness, other_session) == other_session
     assert harness.blocklist.revoked == dict.fromkeys((session.id for session in sessions), ENDED)
     assert await ending_all(harness, claim())() == 0
 

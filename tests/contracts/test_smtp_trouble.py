@@ -139,11 +139,11 @@ def test_timeouts_are_at_least_those_of_rfc_5321() -> None:
 
 @pytest.mark.parametrize(("stage", "sent"), [("MAIL", False), ("DATA", False), ("END", True)])
 async def test_sender_is_called_while_a_mail_is_being_sent(stage: str, sent: bool) -> None:
-    heard: list[bool] = []
+    calls: list[bool] = []
 
     async def still_sending(sent: bool) -> None:
-        heard.append(sent)
-        if len(heard) == 2:
+        calls.append(sent)
+        if len(calls) == 2:
             raise KeyError
 
     async with scripted(**{stage: STALL}) as server:
@@ -151,7 +151,7 @@ async def test_sender_is_called_while_a_mail_is_being_sent(stage: str, sent: boo
             await mailer(server, progress_interval=0.3).send(LETTER, still_sending)
         with anyio.fail_after(20):
             await server.left.wait()
-    assert heard[:2] == [sent, sent]
+    assert calls[:2] == [sent, sent]
 
 
 @pytest.mark.parametrize(("stage", "last"), [("DATA", []), ("END", [True])])

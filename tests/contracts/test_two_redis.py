@@ -56,16 +56,16 @@ def store() -> FakeRevocationStore:
 
 @pytest.fixture
 async def old(store: FakeRevocationStore, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[RedisBlocklist]:
-    made = blocklist_at(valkey.url, store, reelection_delay=3.0)
-    yield made
-    await made.close()
+    blocklist = blocklist_at(valkey.url, store, reelection_delay=3.0)
+    yield blocklist
+    await blocklist.close()
 
 
 @pytest.fixture
 async def new(store: FakeRevocationStore, other_valkey: engines.Valkey) -> AsyncIterator[RedisBlocklist]:
-    made = blocklist_at(other_valkey.url, store)
-    yield made
-    await made.close()
+    blocklist = blocklist_at(other_valkey.url, store)
+    yield blocklist
+    await blocklist.close()
 
 
 async def await_trust(blocklist: RedisBlocklist) -> None:
@@ -168,12 +168,12 @@ async def test_a_replicated_lease_is_untrusted(
     store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(new)
-    theirs = await lease_of(other_redis)
+    lease = await lease_of(other_redis)
     store.current_primary = None
     await trusted(old)
     mine = await lease_of(redis)
-    assert mine != theirs
-    await redis.set(LEASE_KEY, theirs)
+    assert mine != lease
+    await redis.set(LEASE_KEY, lease)
     store.end(session := new_id())
     assert await old.min_generations([session]) is None
     await old.publish({session: ENDED})

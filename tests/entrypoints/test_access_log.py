@@ -32,12 +32,12 @@ async def test_access_log_line_has_the_common_fields() -> None:
     await asyncio.sleep(0)
     line = out.getvalue()
     assert line.endswith(b"}\n")
-    said = json.loads(line)
-    at = datetime.fromisoformat(said.pop("timestamp"))
-    assert said.pop("event") == "request"
-    assert said.pop("level") == "info"
+    entry = json.loads(line)
+    at = datetime.fromisoformat(entry.pop("timestamp"))
+    assert entry.pop("event") == "request"
+    assert entry.pop("level") == "info"
     assert timedelta() <= datetime.now(UTC) - at < timedelta(minutes=1)
-    assert list(said.items()) == [
+    assert list(entry.items()) == [
         ("request_id", "0123456789abcdef"),
         ("method", "GET"),
         ("route", "/v1/me"),
@@ -56,12 +56,12 @@ async def test_access_log_line_has_the_error(status: int | None, code: str | Non
     log = JsonAccessLog(out := Out())
     log(line)
     await asyncio.sleep(0)
-    said = json.loads(out.getvalue())
+    entry = json.loads(out.getvalue())
     with capture_logs() as lines:
         log_to_console(line)
-    for told in (said, {**lines[0], "level": lines[0]["log_level"]}):
-        assert (told["status"], told.get("code"), told["level"]) == (status, code, level)
-        assert ("code" in told) is (code is not None)
+    for fields in (entry, {**lines[0], "level": lines[0]["log_level"]}):
+        assert (fields["status"], fields.get("code"), fields["level"]) == (status, code, level)
+        assert ("code" in fields) is (code is not None)
 
 
 async def test_lines_of_one_event_loop_turn_are_written_together() -> None:

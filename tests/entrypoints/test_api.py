@@ -58,8 +58,8 @@ def test_used_port_is_reported_before_the_start(isolated_service: Service, proce
         port = taken.getsockname()[1]
         api = isolated_service.start("entrypoints.api", LATCHKEY_PORT=str(port), LATCHKEY_PROCESSES=processes)
         assert api.process.wait(60) == 1
-    said = f"cannot listen on 127.0.0.1:{port}: Address already in use. Set LATCHKEY_PORT to another port."
-    assert api.log.read_text() == f"Latchkey cannot start.\nLATCHKEY_PORT: {said}\n"
+    message = f"cannot listen on 127.0.0.1:{port}: Address already in use. Set LATCHKEY_PORT to another port."
+    assert api.log.read_text() == f"Latchkey cannot start.\nLATCHKEY_PORT: {message}\n"
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
@@ -182,8 +182,8 @@ def test_process_stopped_before_the_app_exists_exits_at_once(
     environ = {"PYTHONPATH": str(isolated_service.folder), "AT": "entrypoints.http.app", "SIGNAL": str(int(number))}
     part = isolated_service.start("entrypoints.api", LATCHKEY_PROCESSES="1", **environ)
     assert part.process.wait(60) == -number
-    [said] = part.log.read_text().splitlines()
-    assert "serving" in said
+    [line] = part.log.read_text().splitlines()
+    assert "serving" in line
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])

@@ -39,8 +39,8 @@ class Sweep:
         self.program.auth = service.program()
         self.calls = calls(self.nobody.get("/openapi.json").json())
         member = service.user("member")
-        [found] = self.admin.get("/v1/users", params={"query": member}).json()["items"]
-        self.member_id: str = found["id"]
+        [user] = self.admin.get("/v1/users", params={"query": member}).json()["items"]
+        self.member_id: str = user["id"]
         self.surprises: list[str] = []
 
     @property
@@ -97,9 +97,9 @@ def errors_of(answer: httpx.Response) -> list[tuple[str, str]]:
     """The fields at fault and what is wrong with each."""
     document = answer.json()
     assert {error["code"] for error in document["errors"]} == {"malformed"}
-    said = [(error["field"], error["message"]) for error in document["errors"]]
-    assert document["detail"] == "; ".join(f"{field}: {rule}" if field else rule for field, rule in said)
-    return said
+    errors = [(error["field"], error["message"]) for error in document["errors"]]
+    assert document["detail"] == "; ".join(f"{field}: {rule}" if field else rule for field, rule in errors)
+    return errors
 
 
 def test_problem_names_each_bad_field_and_its_error(sweep: Sweep) -> None:
@@ -221,7 +221,7 @@ def test_body_needs_the_right_content_type(sweep: Sweep) -> None:
         client = sweep.client(call)
         others = [types for types in NOT_JSON if types != [FORM]] if call.form else NOT_JSON
         for content_types in [*others, ["application/json" if call.form else FORM], [call.media, call.media]]:
-            headers = [("Content-Type", said) for said in content_types]
+            headers = [("Content-Type", content_type) for content_type in content_types]
             url = sweep.service.url + call.at(sweep.member_id)
             request = httpx.Request(call.method, url, content=call.encoded(), headers=headers)
             if "authorization" in client.headers:
@@ -232,7 +232,7 @@ def test_body_needs_the_right_content_type(sweep: Sweep) -> None:
 
 
 def test_json_media_type_is_accepted_in_every_valid_form(sweep: Sweep) -> None:
-    for said in (
+    for media_type in (
         *("application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"'),
         *(
             "application/json; charset=utf8",
@@ -241,15 +241,17 @@ def test_json_media_type_is_accepted_in_every_valid_form(sweep: Sweep) -> None:
         ),
         *("application/json; profile=x; v=1", "application/JSON ;charset", "application/json; odata=verbose"),
     ):
-        answer = sweep.nobody.post("/v1/refresh", content=b'{"refresh_token": "x"}', headers={"Content-Type": said})
-        sweep.expect(answer, 401, "token_invalid", said)
+        answer = sweep.nobody.post(
+            "/v1/refresh", content=b'{"refresh_token": "x"}', headers={"Content-Type": media_type}
+        )
+        sweep.expect(answer, 401, "token_invalid", media_type)
 
 
 def test_forms_are_accepted_by_pages_only(sweep: Sweep) -> None:
     for page in ("/verify", "/reset"):
-        for said in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
-            answer = sweep.nobody.post(page, content=b'{"token": "x"}', headers={"Content-Type": said})
-            sweep.expect(answer, 415, "unsupported_media_type", said)
+        for media_type in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
+            answer = sweep.nobody.post(page, content=b'{"token": "x"}', headers={"Content-Type": media_type})
+            sweep.expect(answer, 415, "unsupported_media_type", media_type)
         for body in (b"token=a%00b", b"token=" + b"x" * 33 * 1024, b"\xff\xfe=%ff", b"&" * 2000, b"token", b""):
             answer = sweep.nobody.post(
                 page, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
@@ -268,9 +270,9 @@ def test_unknown_query_parameter_is_malformed(sweep: Sweep) -> None:
 def test_list_parameters_have_one_valid_form(sweep: Sweep) -> None:
     limits = ["0", "201", "-1", "x", "\u0663", "", "9" * 24, "1_0", "%201", "1.5", "0x10", "NaN", "true"]
     cursors = ["", "%ff", "../../x", "AAAA", "A" * 65, "A" * 21 + "B", "A" * 22 + "==", "*"]
-    queries = [f"limit={said}" for said in limits] + [f"cursor={said}" for said in cursors]
-    queries += [f"role={said}" for said in ("", "king", "ADMIN", "admin,member")]
-    queries += [f"query={said}" for said in ("x" * 255, "%00", "%ff", "%ed%a0%80", "%c0%af", "a&query=b")]
+    queries = [f"limit={value}" for value in limits] + [f"cursor={value}" for value in cursors]
+    queries += [f"role={value}" for value in ("", "king", "ADMIN", "admin,member")]
+    queries += [f"query={value}" for value in ("x" * 255, "%00", "%ff", "%ed%a0%80", "%c0%af", "a&query=b")]
     for query in [*queries, "query[]=a", "sort=password_hash", "filter=password_hash", "offset=1", "Limit=1"]:
         sweep.expect(sweep.admin.get(f"/v1/users?{query}"), 400, "malformed", query)
 
@@ -303,9 +305,9 @@ def test_id_has_one_valid_form(sweep: Sweep) -> None:
             request = f"{call.method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n".encode()
             request += f"Authorization: {sweep.admin.headers['Authorization']}\r\n".encode()
             request += f"Content-Type: application/json\r\nContent-Length: {len(body or b'')}\r\n\r\n".encode()
-            found = statuses(raw(sweep.service, request + (body or b"")))
-            assert len(found) == 1, (str(call), spelling)
-            assert set(found) <= {400, 404, 405}, (str(call), spelling, found)
+            status_codes = statuses(raw(sweep.service, request + (body or b"")))
+            assert len(status_codes) == 1, (str(call), spelling)
+            assert set(status_codes) <= {400, 404, 405}, (str(call), spelling, status_codes)
 
 
 UNKNOWN = [
@@ -533,9 +535,9 @@ def test_only_a_valid_authorization_is_accepted(service: Service) -> None:
     assert len(values) > 400
     for value in values:
         request = b"GET /v1/me HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: "
-        found = statuses(raw(service, request + value.encode("latin-1") + b"\r\n\r\n"))
-        assert all(400 <= status < 500 for status in found), (value[:100], found)
-        answered += len(found)
+        status_codes = statuses(raw(service, request + value.encode("latin-1") + b"\r\n\r\n"))
+        assert all(400 <= status < 500 for status in status_codes), (value[:100], status_codes)
+        answered += len(status_codes)
     assert answered > 400
     assert stored_rows(service) == before
     assert client.get("/v1/me").status_code == 200
@@ -689,9 +691,9 @@ BROKEN = {
 
 def test_a_request_that_breaks_the_protocol_is_refused_or_dropped(sweep: Sweep) -> None:
     for what, request in BROKEN.items():
-        found = statuses(raw(sweep.service, request, timeout=0.5))
-        assert all(400 <= status < 500 for status in found), (what, found)
-        assert len(found) <= 1, f"{what}: a second request has been smuggled in"
+        status_codes = statuses(raw(sweep.service, request, timeout=0.5))
+        assert all(400 <= status < 500 for status in status_codes), (what, status_codes)
+        assert len(status_codes) <= 1, f"{what}: a second request has been smuggled in"
 
 
 def test_url_or_headers_of_20_kb_are_too_large(sweep: Sweep) -> None:

@@ -15,12 +15,12 @@ ASKED = ("/v1/me", "/v1/forward-auth", "/v1/sessions", "/v1/me/events")
 
 
 def challenge(answer: httpx.Response) -> str:
-    [said] = answer.headers.get_list("www-authenticate")
-    return str(said)
+    [header] = answer.headers.get_list("www-authenticate")
+    return str(header)
 
 
-def asked(client: Client, path: str, *said: str, **more: str) -> httpx.Response:
-    headers = [("Authorization", value) for value in said] + list(more.items())
+def asked(client: Client, path: str, *authorizations: str, **more: str) -> httpx.Response:
+    headers = [("Authorization", value) for value in authorizations] + list(more.items())
     return client.get(path, headers=headers)
 
 
@@ -32,11 +32,11 @@ def stranger(service: Service) -> Client:
 @pytest.mark.parametrize("path", ASKED)
 def test_bearer_takes_any_number_of_spaces_and_any_case(service: Service, stranger: Client, path: str) -> None:
     token = service.member().pair["access_token"]
-    for said in ("Bearer {}", "Bearer  {}", "bearer     {}", "BEARER {}", "bEaReR {}"):
+    for template in ("Bearer {}", "Bearer  {}", "bearer     {}", "BEARER {}", "bEaReR {}"):
         for more in ({}, {"Origin": "https://app.example.org"}):
-            assert asked(stranger, path, said.format(token), **more).status_code == 200, said
-    for said in ("Bearer{}", "Bearer\t{}", "Bearer {0} {0}", "Bearer, {}", "Bearer Bearer {}", "Bearer ={}"):
-        assert asked(stranger, path, said.format(token)).status_code == 401, said
+            assert asked(stranger, path, template.format(token), **more).status_code == 200, template
+    for template in ("Bearer{}", "Bearer\t{}", "Bearer {0} {0}", "Bearer, {}", "Bearer Bearer {}", "Bearer ={}"):
+        assert asked(stranger, path, template.format(token)).status_code == 401, template
 
 
 @pytest.mark.parametrize("path", ASKED)
@@ -44,13 +44,13 @@ def test_bearer_takes_any_number_of_spaces_and_any_case(service: Service, strang
 def test_refused_token_names_the_error_and_a_missing_one_does_not(
     service: Service, stranger: Client, path: str, more: dict[str, str]
 ) -> None:
-    for said in ([], ["Basic eDp5"], ["Token x"], ["BearerX y"]):
-        answer = asked(stranger, path, *said, **more)
+    for authorizations in ([], ["Basic eDp5"], ["Token x"], ["BearerX y"]):
+        answer = asked(stranger, path, *authorizations, **more)
         assert (code(answer), challenge(answer)) == ("token_missing", "Bearer")
     client = service.member()
     token = client.pair["access_token"]
     client.post("/v1/logout")
-    for said, refused in (
+    for authorizations, refused in (
         (["Bearer x"], "token_invalid"),
         (["Bearer"], "token_invalid"),
         (['Bearer "quoted\\"'], "token_invalid"),
@@ -59,7 +59,7 @@ def test_refused_token_names_the_error_and_a_missing_one_does_not(
         ([f"Bearer {forged()}"], "token_invalid"),
         ([f"Bearer {token}"], "token_revoked"),
     ):
-        answer = asked(stranger, path, *said, **more)
+        answer = asked(stranger, path, *authorizations, **more)
         assert (answer.status_code, code(answer)) == (401, refused)
         title = CATALOGUE[refused].title
         assert challenge(answer) == f'Bearer error="invalid_token", error_description="{title}"'

@@ -168,11 +168,11 @@ def test_every_route_is_documented_with_its_requirements(service: Service, appli
     names = {name for name in schema["components"]["schemas"] if f'"#/components/schemas/{name}"' in text}
     assert names == set(schema["components"]["schemas"])
     for operation in operations:
-        for status, said in operation["responses"].items():
-            for word in said["description"].split("`")[1::2]:
+        for status, response in operation["responses"].items():
+            for word in response["description"].split("`")[1::2]:
                 assert CATALOGUE[word].status == int(status)
             if int(status) >= 400:
-                assert list(said["content"]) == ["application/problem+json"]
+                assert list(response["content"]) == ["application/problem+json"]
 
 
 def test_handler_without_an_access_policy_stops_the_start() -> None:
@@ -344,8 +344,8 @@ def test_no_secret_is_logged_stored_in_redis_or_returned(production: Service) ->
     assert len({answer.status_code for answer in spy.answers}) >= 9
     assert not any(answer.status_code >= 500 for answer in spy.answers)
     for answer in spy.answers:
-        said = f"{answer.headers} {answer.text}"
-        assert not [secret for secret in spy.secrets if secret in said], answer.request.url.path
+        response = f"{answer.headers} {answer.text}"
+        assert not [secret for secret in spy.secrets if secret in response], answer.request.url.path
     with Redis.from_url(
         production.environ["LATCHKEY_REDIS_URL"], decode_responses=True, encoding_errors="replace"
     ) as redis:

@@ -122,8 +122,8 @@ def test_partial_environment_is_not_completed_from_make_run(
     for command in ("users find", "doctor"):
         refused = cli(environ, *command.split())
         assert refused.returncode == 1
-        said = refused.stderr + refused.stdout
-        assert re.findall("LATCHKEY_([A-Z_]+): must be set", said) == list(missing)
+        output = refused.stderr + refused.stdout
+        assert re.findall("LATCHKEY_([A-Z_]+): must be set", output) == list(missing)
 
 
 def test_commands_accept_the_explicit_urls_of_make_run(service: Service, tmp_path: Path) -> None:
@@ -395,9 +395,9 @@ def test_unknown_commands_and_options_exit_2(command: str) -> None:
 
 
 def test_version_is_that_of_the_project() -> None:
-    said = cli({}, "--version")
+    process = cli({}, "--version")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert (said.returncode, said.stdout) == (0, f"latchkey {project['version']}\n")
+    assert (process.returncode, process.stdout) == (0, f"latchkey {project['version']}\n")
 
 
 @pytest.mark.parametrize("command", ["users find", "mail list", "mail", "clients list", "clients", "keys list"])
@@ -433,8 +433,8 @@ def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
     service.user(f"{email}anic")
     assert len(json.loads(service.cli("users", "find", email, "--json").stdout)) == 2
     for query in (["--email", email.upper()], [name.upper()], [user["id"]]):
-        found = service.cli("users", "find", *query, "--json")
-        assert (found.returncode, json.loads(found.stdout)) == (0, [user])
+        process = service.cli("users", "find", *query, "--json")
+        assert (process.returncode, json.loads(process.stdout)) == (0, [user])
     assert json.loads(service.cli("users", "find", email, "--role", "admin", "--json").stdout) == []
 
     done = service.cli("users", "disable", "--email", f" {email.upper()}")
@@ -452,11 +452,11 @@ def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
     assert code(client.get("/v1/me")) == "token_revoked"
     assert service.cli("users", "find", "--email", email).stdout == "No users found.\n"
     acts = "SELECT action FROM events WHERE user_id = $1 AND actor_id IS NULL ORDER BY id"
-    told = [row["action"] for row in ask(service, acts, UUID(user["id"]))]
-    assert told == ["created", "disabled", "enabled", "deleted"]
+    actions = [row["action"] for row in ask(service, acts, UUID(user["id"]))]
+    assert actions == ["created", "disabled", "enabled", "deleted"]
     for command in ("disable", "enable", "delete"):
-        gone = service.cli("users", command, email)
-        assert (gone.returncode, gone.stdout, gone.stderr) == (1, "", "not_found: User not found.\n")
+        refused = service.cli("users", command, email)
+        assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", "not_found: User not found.\n")
 
 
 def test_the_last_admin_is_neither_disabled_nor_deleted(isolated_service: Service) -> None:
@@ -493,14 +493,14 @@ def test_deletion_asks_for_confirmation_on_a_terminal(service: Service) -> None:
     email = service.user("keeper")
     command = [sys.executable, "-m", "entrypoints.cli", "users", "delete", email]
     for answer, left in ((b"\n", 1), (b"n\n", 1), (b"y\n", 0)):
-        ours, theirs = pty.openpty()
-        with os.fdopen(ours, "wb", buffering=0) as terminal:
+        controller, terminal_end = pty.openpty()
+        with os.fdopen(controller, "wb", buffering=0) as terminal:
             terminal.write(answer)
             environ = {**os.environ, **service.environ}
             done = subprocess.run(
-                command, cwd=ROOT, env=environ, stdin=theirs, capture_output=True, text=True, check=False
+                command, cwd=ROOT, env=environ, stdin=terminal_end, capture_output=True, text=True, check=False
             )
-            os.close(theirs)
+            os.close(terminal_end)
         assert email in done.stderr
         assert (done.returncode, len(ask(service, "SELECT 1 FROM users WHERE email = $1", email))) == (left, left)
 
@@ -555,10 +555,10 @@ def test_closed_pipe_causes_no_traceback(service: Service) -> None:
 
 
 def test_help_names_every_command(service: Service) -> None:
-    said = service.cli("--help")
-    assert said.returncode == 0
+    process = service.cli("--help")
+    assert process.returncode == 0
     assert all(
-        command in said.stdout
+        command in process.stdout
         for command in ("users", "sessions", "mail", "clients", "keys", "doctor", "api", "worker", "migrate")
     )
 
@@ -591,9 +591,9 @@ def test_sessions_are_listed_and_ended_by_the_operator(service: Service) -> None
     assert (ended.returncode, ended.stdout) == (0, "1 ended\n")
     assert code(member.get("/v1/me")) == "token_revoked"
     assert code(member.renew()) == "session_ended"
-    nobody = service.cli("sessions", "list", "--email", unique_email("nobody"))
-    assert (nobody.returncode, nobody.stdout) == (1, "")
-    assert "not_found" in nobody.stderr
+    unknown = service.cli("sessions", "list", "--email", unique_email("nobody"))
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "not_found" in unknown.stderr
     assert service.cli("sessions", "end").returncode == 2
 
 

@@ -31,9 +31,9 @@ def test_each_command_has_valid_examples(path: str, command: click.Command) -> N
     assert isinstance(command, Command)
     assert command.examples
     with click.Context(command, info_name=path) as ctx:
-        said = command.get_help(ctx)
+        help_text = command.get_help(ctx)
     for example in command.examples:
-        assert f"  {path} {example}".rstrip() in said.splitlines()
+        assert f"  {path} {example}".rstrip() in help_text.splitlines()
         command.make_context(path, shlex.split(example))
 
 
@@ -52,7 +52,7 @@ def complete(line: str) -> list[str]:
         text=True,
         check=True,
     )
-    return [found.removeprefix("plain,") for found in done.stdout.split()]
+    return [completion.removeprefix("plain,") for completion in done.stdout.split()]
 
 
 def test_shells_complete_commands_options_and_choices() -> None:

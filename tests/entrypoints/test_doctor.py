@@ -86,8 +86,8 @@ async def public_url(settings: Settings) -> list[Finding]:
 
 def saying(findings: list[Finding], words: str) -> Finding:
     """The one that says so."""
-    [found] = [it for it in findings if words in it.text]
-    return found
+    [finding] = [it for it in findings if words in it.text]
+    return finding
 
 
 def bad(findings: list[Finding]) -> list[tuple[State, str]]:
@@ -117,8 +117,8 @@ async def doctor(environ: Mapping[str, str]) -> tuple[int | None, list[str]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    return process.returncode, said.decode().splitlines()
+    output, _ = await process.communicate()
+    return process.returncode, output.decode().splitlines()
 
 
 async def test_healthy_service_has_no_findings(environ: dict[str, str], tmp_path: Path, service: Service) -> None:
@@ -192,13 +192,19 @@ async def test_every_check_runs_and_no_secret_is_shown(environ: dict[str, str], 
     )
     for key in settings.signing_keys.iterdir():
         key.unlink()
-    found = [it async for it in check_all(settings)]
-    assert [it.part for it in found if it.state is State.ERROR] == ["database", "redis", "smtp", "keys", "public url"]
-    assert found[-1].part == "passwords"
-    text = "\n".join(map(str, found))
+    findings = [it async for it in check_all(settings)]
+    assert [it.part for it in findings if it.state is State.ERROR] == [
+        "database",
+        "redis",
+        "smtp",
+        "keys",
+        "public url",
+    ]
+    assert findings[-1].part == "passwords"
+    text = "\n".join(map(str, findings))
     assert SECRET not in text
     assert "v7Qd2kXw9R" not in text
-    assert len(text.splitlines()) == len(found)
+    assert len(text.splitlines()) == len(findings)
 
 
 def test_finding_is_one_line_for_any_server_response() -> None:
@@ -217,7 +223,7 @@ PRODUCTION = {
 
 
 @pytest.mark.parametrize(
-    ("also", "state", "said"),
+    ("also", "state", "text"),
     [
         ({"LATCHKEY_PUBLIC_URL": "https://accounts.example.org"}, State.ERROR, "set LATCHKEY_ENV=production"),
         ({"LATCHKEY_HOST": "0.0.0.0"}, State.WARNING, "listening on 0.0.0.0"),
@@ -236,12 +242,12 @@ PRODUCTION = {
     ids=str,
 )
 async def test_weak_and_unknown_settings_are_reported(
-    environ: dict[str, str], also: dict[str, str], state: State, said: str
+    environ: dict[str, str], also: dict[str, str], state: State, text: str
 ) -> None:
     keys = str(load(environ).signing_keys)
     findings = list(check_settings(load({**environ, "LATCHKEY_SIGNING_KEYS": keys, **also})))
-    assert saying(findings, said).state is state
-    others = [it for it in findings if said not in it.text]
+    assert saying(findings, text).state is state
+    others = [it for it in findings if text not in it.text]
     assert all(it.state is State.OK for it in others) or "PUBLIC_URL" in str(also)
     assert SECRET not in str(findings)
 
@@ -460,12 +466,15 @@ async def test_doctor_reports_clock_differences(
 
 
 def test_network_latency_is_no_clock_difference() -> None:
-    asked = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    sent_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     for seconds in (0, 20, 40):
-        found = compare_clocks(
-            "Redis", asked + timedelta(seconds=seconds), sent_at=asked, received_at=asked + timedelta(seconds=40)
+        finding = compare_clocks(
+            "Redis",
+            sent_at + timedelta(seconds=seconds),
+            sent_at=sent_at,
+            received_at=sent_at + timedelta(seconds=40),
         )
-        assert found == Finding.ok("clock", "this machine and Redis have the same time")
+        assert finding == Finding.ok("clock", "this machine and Redis have the same time")
 
 
 async def test_doctor_reports_revocations_missing_from_the_database(
@@ -486,18 +495,18 @@ async def test_doctor_reports_revocations_missing_from_the_database(
 
 
 async def test_unreachable_mail_server_is_reported(environ: dict[str, str], tmp_path: Path) -> None:
-    [found] = await smtp(environ, f"smtp://127.0.0.1:{free_port()}")
-    assert (found.state, found.part) == (State.ERROR, "smtp")
+    [finding] = await smtp(environ, f"smtp://127.0.0.1:{free_port()}")
+    assert (finding.state, finding.part) == (State.ERROR, "smtp")
     async with scripted(EHLO="250 hello") as server:
-        [found] = await smtp(environ, f"smtp://localhost:{server.port}?tls=starttls")
-        assert (found.state, "tls=starttls" in found.text) == (State.ERROR, True)
+        [finding] = await smtp(environ, f"smtp://localhost:{server.port}?tls=starttls")
+        assert (finding.state, "tls=starttls" in finding.text) == (State.ERROR, True)
         assert not [line for line in server.heard if line.startswith(("MAIL", "AUTH"))]
     async with scripted(HI="554 go away") as server:
-        [found] = await smtp(environ, f"smtp://localhost:{server.port}?tls=none")
-        assert found.state is State.ERROR
+        [finding] = await smtp(environ, f"smtp://localhost:{server.port}?tls=none")
+        assert finding.state is State.ERROR
     async with honest(implicit=Authority(tmp_path).server("localhost")) as inbox:
-        [found] = await smtp(environ, f"smtps://localhost:{inbox.port}")
-        assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.ERROR, True)
+        [finding] = await smtp(environ, f"smtps://localhost:{inbox.port}")
+        assert (finding.state, "CERTIFICATE_VERIFY_FAILED" in finding.text) == (State.ERROR, True)
 
 
 async def test_doctor_reports_a_refused_smtp_login(environ: dict[str, str]) -> None:

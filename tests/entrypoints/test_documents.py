@@ -23,7 +23,7 @@ _FIELD = re.compile(r"(optional )?`([a-z_]+)`")
 
 
 @dataclass(frozen=True)
-class Told:
+class Operation:
     """A call as somebody describes it: who may call, and what it takes; `status` is the good answer."""
 
     caller: bool
@@ -33,7 +33,7 @@ class Told:
     status: int
 
 
-def told_by_guide() -> Iterator[tuple[str, Told]]:
+def operations_of_guide() -> Iterator[tuple[str, Operation]]:
     text = INTEGRATING.read_text()
     table = text[text.index("## Calls") :].split("\n## ", 2)[0]
     for row in table.splitlines():
@@ -45,14 +45,14 @@ def told_by_guide() -> Iterator[tuple[str, Told]]:
                 who, body = cells[1], ""
             role = re.search(r"moderator|admin", who)
             fields = frozenset((name, not optional) for optional, name in _FIELD.findall(body))
-            asked = frozenset(re.findall(r"([a-z_]+)=", query))
-            said = re.match(r"\d+", cells[2])
-            status = int(said[0]) if said else 200
-            told = Told("bearer" in who, role[0] if role else None, fields, asked, status)
-            yield f"{method} {_ID.sub('{id}', path)}", told
+            query_fields = frozenset(re.findall(r"([a-z_]+)=", query))
+            status_match = re.match(r"\d+", cells[2])
+            status = int(status_match[0]) if status_match else 200
+            operation = Operation("bearer" in who, role[0] if role else None, fields, query_fields, status)
+            yield f"{method} {_ID.sub('{id}', path)}", operation
 
 
-def told_by_openapi(schema: dict[str, Any]) -> Iterator[tuple[str, Told]]:
+def operations_of_openapi(schema: dict[str, Any]) -> Iterator[tuple[str, Operation]]:
     for path, item in schema["paths"].items():
         for method, operation in item.items():
             fields: set[tuple[str, bool]] = set()
@@ -64,17 +64,17 @@ def told_by_openapi(schema: dict[str, Any]) -> Iterator[tuple[str, Told]]:
             bearer = {"bearer": []} in operation.get("security", [])
             yield (
                 f"{method.upper()} {_ID.sub('{id}', path)}",
-                Told(bearer, operation.get("x-required-role"), frozenset(fields), query, good),
+                Operation(bearer, operation.get("x-required-role"), frozenset(fields), query, good),
             )
 
 
 def test_the_guide_and_openapi_describe_the_same_calls(service: Service) -> None:
-    guide = dict(told_by_guide())
-    openapi = dict(told_by_openapi(service.client().get("/openapi.json").json()))
+    guide = dict(operations_of_guide())
+    openapi = dict(operations_of_openapi(service.client().get("/openapi.json").json()))
     unsaid = {"GET /docs", "GET /openapi.json"}
     assert set(guide) - unsaid == set(openapi)
-    for call, told in openapi.items():
-        assert guide[call] == told, call
+    for call, operation in openapi.items():
+        assert guide[call] == operation, call
 
 
 def test_environment_file_needs_no_quotes_or_expansion(tmp_path: Path) -> None:

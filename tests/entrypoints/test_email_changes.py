@@ -52,8 +52,8 @@ def test_user_changes_the_address_and_stays_logged_in(service: Service) -> None:
         "Your e-mail address for Latchkey is about to change",
         "Your e-mail address for Latchkey was changed",
     ]
-    told = [event["action"] for event in client.get("/v1/me/events").json()["items"]]
-    assert told[:4] == ["logged_in", "email_changed", "email_change_asked", "logged_in"]
+    actions = [event["action"] for event in client.get("/v1/me/events").json()["items"]]
+    assert actions[:4] == ["logged_in", "email_changed", "email_change_asked", "logged_in"]
 
 
 def test_owner_restores_the_account_from_a_thief(service: Service) -> None:
@@ -90,11 +90,11 @@ def test_response_does_not_reveal_whether_an_address_is_used(service: Service) -
     client.post("/v1/register", json={"email": claimed, "password": PASSWORD})
     answers = [ask(client, new) for new in (service.user("taken"), claimed, unique_email("free"))]
     varying = {"x-request-id", "date"}
-    seen = {
+    bodies = {
         (answer.status_code, answer.content, frozenset(name for name in answer.headers if name not in varying))
         for answer in answers
     }
-    assert len(seen) == 1
+    assert len(bodies) == 1
     assert answers[0].status_code == 202
 
 
@@ -146,8 +146,8 @@ def test_deleted_account_leaves_no_valid_link(service: Service) -> None:
 async def _at_once(service: Service, tokens: list[str]) -> list[httpx.Response]:
     limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=service.url, limits=limits, timeout=30) as client:
-        asked = [client.post("/v1/email/confirm", json={"token": token}) for token in tokens]
-        return list(await asyncio.gather(*asked))
+        requests = [client.post("/v1/email/confirm", json={"token": token}) for token in tokens]
+        return list(await asyncio.gather(*requests))
 
 
 def test_two_users_swap_their_addresses_concurrently(service: Service) -> None:

@@ -35,14 +35,14 @@ def ask(url: str, question: str) -> object:
 
 def left_running(folder: Path) -> list[str]:
     """Processes at work in that folder; one that has ended and waits to be noticed is not."""
-    found = []
+    processes = []
     for process in psutil.process_iter():
         try:
             if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
-                found.append(" ".join(process.cmdline()))
+                processes.append(" ".join(process.cmdline()))
         except psutil.Error:
             continue
-    return found
+    return processes
 
 
 def nothing_left(folder: Path, seconds: float = 10) -> bool:

@@ -32,9 +32,9 @@ def test_event_shows_the_origin_of_a_reused_token(service: Service) -> None:
         client.take(client.renew())
     thief.headers["User-Agent"] = "Lynx/3"
     assert code(thief.renew(stolen)) == "refresh_reused"
-    [_, told, *_] = client.log_in(client.email).get("/v1/me/events").json()["items"]
-    assert (told["action"], told["actor_id"]) == ("refresh_reused", None)
-    assert (told["ip"], told["user_agent"]) == ("127.0.0.1", "Lynx/3")
+    [_, event, *_] = client.log_in(client.email).get("/v1/me/events").json()["items"]
+    assert (event["action"], event["actor_id"]) == ("refresh_reused", None)
+    assert (event["ip"], event["user_agent"]) == ("127.0.0.1", "Lynx/3")
 
 
 def test_pages_follow_their_cursors(service: Service) -> None:

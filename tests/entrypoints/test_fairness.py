@@ -80,10 +80,10 @@ async def test_disconnected_waiting_caller_costs_no_hash(
     build, client = gated
     working = asyncio.create_task(log_in(client, "nobody@example.org", "198.51.100.1"))
     await gate.begun()
-    gone = asyncio.Event()
-    waiting = [asyncio.create_task(_hang_up(build.app, gone)) for _ in range(5)]
+    disconnected = asyncio.Event()
+    waiting = [asyncio.create_task(_hang_up(build.app, disconnected)) for _ in range(5)]
     await wait_until(lambda: build.hasher.load() == (1, 5))
-    gone.set()
+    disconnected.set()
     await asyncio.wait(waiting)
     assert build.hasher.load() == (1, 0)
     gate.free.set()
@@ -91,15 +91,15 @@ async def test_disconnected_waiting_caller_costs_no_hash(
     assert len(gate.threads) == 1
 
 
-async def _hang_up(app: Any, gone: asyncio.Event) -> None:
+async def _hang_up(app: Any, disconnected: asyncio.Event) -> None:
     """Ask for a login, and close the connection before the answer comes."""
     body = b'{"login":"nobody@example.org","password":"a perfectly fine passphrase"}'
-    told = [{"type": "http.request", "body": body, "more_body": False}]
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> dict[str, Any]:
-        if told:
-            return told.pop()
-        await gone.wait()
+        if messages:
+            return messages.pop()
+        await disconnected.wait()
         return {"type": "http.disconnect"}
 
     async def send(_: object) -> None:

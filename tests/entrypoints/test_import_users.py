@@ -132,19 +132,19 @@ def test_interrupted_and_repeated_import_adds_each_user_once(
         eventually(count)
     finally:
         running.send_signal(how)
-        said = running.communicate(timeout=30)
+        output = running.communicate(timeout=30)
     there = count()
     assert 0 < there < MANY
     if how is signal.SIGINT:
         came = f"{there:,} imported, 0 imported before, 0 listed\n"
-        assert (running.returncode, *said) == (1, came, "Stopped. Run it again for the rest.\n")
+        assert (running.returncode, *output) == (1, came, "Stopped. Run it again for the rest.\n")
     again = isolated_service.cli("users", "import", path)
     rest = f"{MANY - there:,} imported, {there:,} imported before, 0 listed\n"
     assert (again.returncode, again.stdout) == (0, rest)
     assert count() == MANY
     events = "SELECT count(*), count(DISTINCT user_id) AS users FROM events WHERE action = 'imported'"
-    [told] = ask(isolated_service, events)
-    assert (told["count"], told["users"]) == (MANY, MANY)
+    [event_counts] = ask(isolated_service, events)
+    assert (event_counts["count"], event_counts["users"]) == (MANY, MANY)
 
 
 def test_interrupted_import_says_how_to_continue(isolated_service: Service, tmp_path: Path) -> None:
@@ -160,31 +160,31 @@ def test_invalid_file_is_refused_in_one_line(isolated_service: Service, tmp_path
     csv = tmp_path / "users.csv"
     csv.write_text("mail\na@example.org\n")
     lines = written(tmp_path, [{"email": "a@example.org"}])
-    for arguments, said in (
+    for arguments, message in (
         ([str(tmp_path / "none")], "No such file"),
         ([str(csv)], "the first row names 'mail'"),
         ([lines, "--format", "firebase"], "--firebase-parameters"),
     ):
         refused = isolated_service.cli("users", "import", *arguments)
         assert (refused.returncode, refused.stdout) == (2, "")
-        assert said in refused.stderr
+        assert message in refused.stderr
         assert refused.stderr.count("\n") == 1
 
 
 def test_terminal_shows_a_progress_bar(isolated_service: Service, tmp_path: Path) -> None:
     rows = [{"email": f"u{n}@example.org"} for n in range(1200)] + [{"email": "nobody"}]
     command = [sys.executable, "-m", "entrypoints.cli", "users", "import", written(tmp_path, rows)]
-    ours, theirs = pty.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as watched:
+    controller, terminal_end = pty.openpty()
+    with os.fdopen(controller, "rb", buffering=0) as watched:
         done = subprocess.run(
             command,
             cwd=ROOT,
             env={**os.environ, **isolated_service.environ},
             stdout=subprocess.PIPE,
-            stderr=theirs,
+            stderr=terminal_end,
             check=False,
         )
-        os.close(theirs)
+        os.close(terminal_end)
         shown = watched.read(100_000).decode()
     assert (done.returncode, done.stdout) == (1, b"1,200 imported, 0 imported before, 1 listed\n")
     shown = re.sub(r"\x1b\[\?25[hl]", "", shown)  # the cursor is hidden meanwhile

@@ -76,16 +76,16 @@ def test_a_log_gets_lines_and_no_spinner(environment: Path) -> None:
 
 
 def test_terminal_shows_the_progress(environment: Path) -> None:
-    ours, theirs = pty.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as watched:
+    controller, terminal_end = pty.openpty()
+    with os.fdopen(controller, "rb", buffering=0) as watched:
         done = subprocess.run(
             command(environment, "good.lock"),
             env=environ(environment),
-            stderr=theirs,
+            stderr=terminal_end,
             capture_output=False,
             check=False,
         )
-        os.close(theirs)
+        os.close(terminal_end)
         shown = watched.read(100_000).decode()
     assert done.returncode == 0
     assert shown.count("\r\x1b[K") >= 2

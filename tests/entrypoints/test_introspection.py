@@ -40,8 +40,8 @@ def program(shared_service: Service) -> Iterator[Program]:
 
 def claims(token: str) -> dict[str, object]:
     payload = token.split(".")[1]
-    found: dict[str, object] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return found
+    members: dict[str, object] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return members
 
 
 # -- asking --------------------------------------------------------------------------------------------
@@ -51,10 +51,10 @@ def test_valid_token_is_described_completely(service: Service, program: Program)
     name = unique_email("mona").split("@")[0]
     client = service.client().log_in(service.user("mona", role=Role.MODERATOR, username=name))
     token = client.pair["access_token"]
-    said = program.about(token)
+    members = program.about(token)
     expected = {"active": True, "token_type": "Bearer", "username": name, **claims(token)}
     del expected["gen"]
-    assert said == expected
+    assert members == expected
     assert set(expected) == {
         *("active", "token_type", "sub", "sid", "jti", "iss", "aud", "client_id", "iat", "exp"),
         *("role", "verified", "username"),
@@ -65,14 +65,14 @@ def test_valid_token_is_described_completely(service: Service, program: Program)
         True,
     )
     for hint in ("access_token", "refresh_token", "nonsense", "", "x" * 10_000):
-        assert program.about(token, token_type_hint=hint) == said
+        assert program.about(token, token_type_hint=hint) == members
 
 
 def test_user_without_a_username_has_no_username_member(service: Service, program: Program) -> None:
-    said = program.about(service.member().pair["access_token"])
-    assert isinstance(said, dict)
-    assert said["active"] is True
-    assert "username" not in said
+    members = program.about(service.member().pair["access_token"])
+    assert isinstance(members, dict)
+    assert members["active"] is True
+    assert "username" not in members
 
 
 def test_verification_after_the_token_was_issued_is_shown(service: Service, program: Program) -> None:
@@ -159,7 +159,7 @@ def strangers(client_id: str, secret: str) -> Iterator[list[str]]:
     pair = f"{client_id}:{secret}"
     right = basic(pair)
     yield []
-    yield from ([said] for said in ("", "Basic", "Basic =", "Basic !", "basic", right[6:], f"Basic{right[6:]}"))
+    yield from ([header] for header in ("", "Basic", "Basic =", "Basic !", "basic", right[6:], f"Basic{right[6:]}"))
     yield from ([f"{scheme} {right[6:]}"] for scheme in ("Bearer", "Digest", "Basic,", "Basic:", "BasicX"))
     yield [f"Bearer {secret}"]
     yield [right + "!"]
@@ -228,17 +228,17 @@ def credentials(service: Service) -> tuple[str, str]:
 def test_client_authenticates_by_header_or_by_form(service: Service, program: Program) -> None:
     client_id, secret = credentials(service)
     token = service.member().pair["access_token"]
-    told = program.about(token)
+    members = program.about(token)
     by_form = {"token": token, "client_id": client_id, "client_secret": secret}
     stranger, basic_auth = service.client(), httpx.BasicAuth(client_id, secret)
-    assert stranger.post(ASKED[0], data=by_form).json() == told
+    assert stranger.post(ASKED[0], data=by_form).json() == members
     for more in (
         {},
         {"client_id": client_id},
         {"client_secret": ""},
         {"client_id": client_id, "resource": "https://api.example.org", "scope": "é", "x" * 100: "", "": "y"},
     ):
-        assert stranger.post(ASKED[0], data={"token": token, **more}, auth=basic_auth).json() == told
+        assert stranger.post(ASKED[0], data={"token": token, **more}, auth=basic_auth).json() == members
     for wrong in (
         {"client_secret": secret + "x"},
         {"client_secret": secret.swapcase()},
@@ -253,7 +253,7 @@ def test_client_authenticates_by_header_or_by_form(service: Service, program: Pr
     for name in ("client_id", "client_secret"):
         rest = {key: value for key, value in by_form.items() if key != name}
         assert code(stranger.post(ASKED[0], data=rest)) == "invalid_credentials"
-    assert program.about(token) == told
+    assert program.about(token) == members
     assert stranger.post(ASKED[1], data=by_form).status_code == 200
     assert program.about(token) == {"active": False}
 
@@ -295,8 +295,8 @@ def test_client_credentials_may_be_form_encoded_in_the_header(service: Service) 
     stranger = service.client()
     for pair in (f"{encoded[0]}:{encoded[2]}", f"{encoded[1]}:{encoded[3]}", f"{client_id}:{encoded[3]}"):
         for spaces in (" ", "   "):
-            said = {"Authorization": "Basic" + spaces + basic(pair)[6:]}
-            assert stranger.post(ASKED[0], data={"token": "x"}, headers=said).json() == {"active": False}
+            headers = {"Authorization": "Basic" + spaces + basic(pair)[6:]}
+            assert stranger.post(ASKED[0], data={"token": "x"}, headers=headers).json() == {"active": False}
 
 
 def test_credentials_are_not_taken_from_the_query(service: Service, program: Program) -> None:

@@ -112,8 +112,8 @@ def test_verification_can_be_resent(service: Service) -> None:
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     service.mail(email)
-    for asked in (email, unique_email("nobody")):
-        answer = client.post("/v1/verify/resend", json={"email": asked})
+    for address in (email, unique_email("nobody")):
+        answer = client.post("/v1/verify/resend", json={"email": address})
         assert (answer.status_code, answer.json()) == (202, {"status": "verification_sent"})
     assert client.post("/v1/verify", json={"token": service.token(email, 2)}).status_code == 200
 
@@ -246,9 +246,9 @@ def test_a_cursor_of_another_list_is_refused(service: Service) -> None:
     prefix = unique_email("list").split("@")[0]
     for number in range(2):
         service.user(f"{prefix}.{number}@example.org")
-    found, everybody = (
+    search, all_users = (
         admin.get("/v1/users", params={"limit": 1, "query": query}).json()["next_cursor"] for query in (prefix, "")
     )
-    for bad in ({"query": prefix, "cursor": everybody}, {"cursor": found}, {"query": "x", "cursor": found}):
+    for bad in ({"query": prefix, "cursor": all_users}, {"cursor": search}, {"query": "x", "cursor": search}):
         assert code(admin.get("/v1/users", params=bad)) == "malformed"
-    assert code(admin.get("/v1/me/events", params={"cursor": found})) == "malformed"
+    assert code(admin.get("/v1/me/events", params={"cursor": search})) == "malformed"

@@ -171,9 +171,9 @@ def test_file_without_a_key_is_named_and_kept(folder: Folder, capsys: pytest.Cap
     folder.put("a", 100)
     folder.put("d", 0, public=True)
     rotate(folder.path, now=NOW, delay=DELAY)
-    said = capsys.readouterr()
-    assert said.err == f"{broken}: not one PEM key\n"
-    assert len(said.out.splitlines()) == 4  # a header and three keys
+    output = capsys.readouterr()
+    assert output.err == f"{broken}: not one PEM key\n"
+    assert len(output.out.splitlines()) == 4  # a header and three keys
     assert broken.exists()
 
 

@@ -146,8 +146,8 @@ JUNK = ["", ",", ", ,", "junk", "fe80::1%eth0", "::1%25x", "unknown", "1.2.3.4.5
 JUNK += ["300.1.1.1", "0x7f.1", "127.1", "for=1.2.3.4", "1.2.3.4 5.6.7.8", "198.51.100.9, junk", "\u00e9"]
 
 
-def mumble(client: httpx.Client, email: str, said: str) -> httpx.Response:
-    body, headers = {"login": email, "password": WRONG}, [(b"x-forwarded-for", said.encode("latin-1"))]
+def mumble(client: httpx.Client, email: str, header: str) -> httpx.Response:
+    body, headers = {"login": email, "password": WRONG}, [(b"x-forwarded-for", header.encode("latin-1"))]
     return client.post("/v1/login", json=body, headers=headers)
 
 
@@ -242,12 +242,12 @@ def test_registrations_are_limited_whether_the_address_is_known_or_not(limited: 
 
 def test_openapi_documents_rate_limits(limited: Service) -> None:
     schema = limited.client().get("/openapi.json").json()
-    said = {
+    documented = {
         f"{call.method} {call.path.removeprefix('/v1')}"
         for call in calls(schema)
         if "429" in schema["paths"][call.path][call.method.lower()]["responses"]
     }
-    assert said == {
+    assert documented == {
         *("POST /login", "POST /register", "POST /verify", "POST /verify/resend", "DELETE /me"),
         *("POST /password/forgot", "POST /password/reset", "POST /password/change"),
         *("POST /email/change", "POST /email/confirm", "POST /introspect", "POST /revoke"),

@@ -63,8 +63,8 @@ def test_parked_mail_is_logged_without_addresses() -> None:
         tell(MAIL, DeliveryOutcome.PARKED, "SMTP RCPT: 550 <ada@example.org> ada unknown")
         tell(MAIL, DeliveryOutcome.DROPPED, "expired")
         tell(MAIL, DeliveryOutcome.PARKED, "SMTP RCPT: 550 no")
-    told = [(line["event"], line["id"], line["kind"], line["note"]) for line in lines]
-    assert told == [
+    logged = [(line["event"], line["id"], line["kind"], line["note"]) for line in lines]
+    assert logged == [
         ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 … ada unknown"),
         ("mail_dropped", str(MAIL.id), "reset", "expired"),
         ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 no"),
@@ -97,6 +97,6 @@ def test_worker_logs_a_mail_server_outage_and_its_end(isolated_service: Service,
     assert worker.stop() == 0
     assert len(told("mail_parked")) == 1
     assert len(told("mail_delayed")) == len(told("mail_delivery_resumed")) == 1
-    said = worker.log.read_text()
-    assert not [email for email in (*emails, refused) if email in said]
-    assert "token=" not in said
+    output = worker.log.read_text()
+    assert not [email for email in (*emails, refused) if email in output]
+    assert "token=" not in output

@@ -72,10 +72,10 @@ async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(service: Se
     wanted = name()
     members = [service.client().log_in(service.user(f"rival{number}")) for number in range(20)]
     async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
-        asked = [
+        requests = [
             client.patch("/v1/me", json={"username": wanted}, headers=dict(member.headers)) for member in members
         ]
-        answers = await asyncio.gather(*asked)
+        answers = await asyncio.gather(*requests)
     assert Counter(answer.status_code for answer in answers) == {200: 1, 409: 19}
     assert {code(answer) for answer in answers if answer.status_code == 409} == {"username_taken"}
 
@@ -218,17 +218,20 @@ def test_export_contains_all_stored_data(service: Service) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["content-disposition"] == 'attachment; filename="latchkey-export.json"'
     assert answer.headers["cache-control"] == "no-store"
-    found = answer.json()
-    assert set(found) == {"user", "address_changes", "sessions", "events", "mails"}
-    assert found["user"] == member.get("/v1/me").json()
-    assert [change["new_email"] for change in found["address_changes"]] == [new_email]
-    assert [session["id"] for session in found["sessions"]] == [other.pair["session_id"], member.pair["session_id"]]
-    assert [session["end_reason"] for session in found["sessions"]] == ["logout", None]
-    assert found["events"] == member.get("/v1/me/events").json()["items"]
-    assert found["events"][0]["action"] == "exported"
-    kinds = {(mail["kind"], mail["recipient"]) for mail in found["mails"]}
+    document = answer.json()
+    assert set(document) == {"user", "address_changes", "sessions", "events", "mails"}
+    assert document["user"] == member.get("/v1/me").json()
+    assert [change["new_email"] for change in document["address_changes"]] == [new_email]
+    assert [session["id"] for session in document["sessions"]] == [
+        other.pair["session_id"],
+        member.pair["session_id"],
+    ]
+    assert [session["end_reason"] for session in document["sessions"]] == ["logout", None]
+    assert document["events"] == member.get("/v1/me/events").json()["items"]
+    assert document["events"][0]["action"] == "exported"
+    kinds = {(mail["kind"], mail["recipient"]) for mail in document["mails"]}
     assert kinds == {("reset", member.email), ("email_change_asked", member.email), ("confirm_email", new_email)}
-    assert {mail["outcome"] for mail in found["mails"]} == {"sent"}
+    assert {mail["outcome"] for mail in document["mails"]} == {"sent"}
     secrets = {*links, PASSWORD, *(member.pair[name] for name in ("access_token", "refresh_token"))}
     rows = asyncio.run(fetch(service, "SELECT password_hash FROM users WHERE email = $1", member.email))
     assert not [secret for secret in (*secrets, rows[0]["password_hash"]) if secret in answer.text]
@@ -239,10 +242,10 @@ def test_export_matches_openapi(service: Service) -> None:
     schema = client.get("/openapi.json").json()["components"]["schemas"]
     client.post("/v1/password/forgot", json={"email": client.email})
     eventually(lambda: client.get("/v1/me/export").json()["mails"])
-    found = client.get("/v1/me/export").json()
-    assert set(found) == set(schema["ExportResponse"]["properties"])
+    document = client.get("/v1/me/export").json()
+    assert set(document) == set(schema["ExportResponse"]["properties"])
     for name, shape in (("sessions", "ExportedSession"), ("events", "EventResponse"), ("mails", "ExportedMail")):
-        assert set(found[name][0]) == set(schema[shape]["properties"])
+        assert set(document[name][0]) == set(schema[shape]["properties"])
 
 
 @pytest.fixture(scope="module")
@@ -260,8 +263,8 @@ def storied(shared_service: Service) -> Iterator[Client]:
 
 
 def test_long_export_is_complete(storied: Client) -> None:
-    found = storied.get("/v1/me/export").json()["events"]
-    ids = [event["id"] for event in found]
+    events = storied.get("/v1/me/export").json()["events"]
+    ids = [event["id"] for event in events]
     assert len(ids) > 20000
     assert ids == sorted(set(ids), reverse=True)
 

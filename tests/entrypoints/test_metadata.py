@@ -56,9 +56,9 @@ async def test_metadata_lists_the_algorithms_of_the_keys(service: Service, tmp_p
     for alg in (Algorithm.RS256, Algorithm.RS256, Algorithm.EDDSA, Algorithm.ES256):
         make_key(tmp_path, alg)
     async with inside(service, LATCHKEY_SIGNING_KEYS=str(tmp_path)) as client:
-        found = (await client.get(METADATA)).json()
+        document = (await client.get(METADATA)).json()
     for name in ("access_token", "id_token"):
-        assert found[f"{name}_signing_alg_values_supported"] == ["ES256", "EdDSA", "RS256"]
+        assert document[f"{name}_signing_alg_values_supported"] == ["ES256", "EdDSA", "RS256"]
 
 
 @pytest.mark.anyio

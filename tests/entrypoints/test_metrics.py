@@ -39,14 +39,14 @@ def samples(answer: httpx.Response) -> Samples:
     """Each number by its name and the values of its labels, in the order of their names."""
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
-    found: Samples = {}
+    values: Samples = {}
     for family in read_text(answer.text):
         assert family.documentation
         for sample in family.samples:
             key = (sample.name, *(sample.labels[name] for name in sorted(sample.labels)))
-            assert key not in found
-            found[key] = sample.value
-    return found
+            assert key not in values
+            values[key] = sample.value
+    return values
 
 
 def scrape(service: Service) -> Samples:
@@ -54,8 +54,8 @@ def scrape(service: Service) -> Samples:
     return samples(httpx.get(f"{service.url}/metrics", timeout=30))
 
 
-def requests(found: Samples, method: str, route: str, status: int) -> float:
-    return found.get(("latchkey_http_requests_total", method, route, str(status)), 0)
+def requests(samples_now: Samples, method: str, route: str, status: int) -> float:
+    return samples_now.get(("latchkey_http_requests_total", method, route, str(status)), 0)
 
 
 # -- what is counted -----------------------------------------------------------------------------------
@@ -142,8 +142,8 @@ async def test_running_and_waiting_hashes_are_shown(service: Service) -> None:
     async with inside(service, build=build) as client:
 
         async def hashes() -> list[float]:
-            found = samples(await client.get("/metrics"))
-            return [found["latchkey_password_hashes", state] for state in ("running", "waiting")]
+            values = samples(await client.get("/metrics"))
+            return [values["latchkey_password_hashes", state] for state in ("running", "waiting")]
 
         assert await hashes() == [0, 0]
         login = {"login": unique_email(), "password": PASSWORD}
@@ -186,12 +186,12 @@ KEYS = "/.well-known/jwks.json"
 
 def siblings(parent: int, folder: Path) -> set[int] | None:
     """The two processes that count there, once there are two."""
-    found = set()
+    pids = set()
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(parent).children():
             if any(it.path.startswith(str(folder)) for it in child.memory_maps()):
-                found.add(child.pid)
-    return found if len(found) == 2 else None
+                pids.add(child.pid)
+    return pids if len(pids) == 2 else None
 
 
 def test_one_scrape_covers_all_processes_including_ended_ones(isolated_service: Service) -> None:
@@ -308,8 +308,8 @@ def test_metrics_have_two_formats_and_no_parameters(service: Service) -> None:
 
 
 def test_healthy_dependency_is_up(service: Service) -> None:
-    found = scrape(service)
-    assert (found["latchkey_dependency_up", "database"], found["latchkey_dependency_up", "redis"]) == (1, 1)
+    values = scrape(service)
+    assert (values["latchkey_dependency_up", "database"], values["latchkey_dependency_up", "redis"]) == (1, 1)
 
 
 def test_missing_redis_is_shown_as_down(isolated_service: Service) -> None:
@@ -324,10 +324,10 @@ def test_missing_redis_is_shown_as_down(isolated_service: Service) -> None:
 async def test_outbox_metrics_are_absent_without_the_database(service: Service) -> None:
     nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
     async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:
-        found = samples(await client.get("/metrics"))
-        assert found["latchkey_dependency_up", "database"] == 0
-        assert not [key for key in found if key[0].startswith("latchkey_outbox")]
-        assert ("latchkey_errors_total", "unavailable") in found
+        values = samples(await client.get("/metrics"))
+        assert values["latchkey_dependency_up", "database"] == 0
+        assert not [key for key in values if key[0].startswith("latchkey_outbox")]
+        assert ("latchkey_errors_total", "unavailable") in values
 
 
 @pytest.mark.anyio
@@ -359,7 +359,7 @@ TOKEN = "0123456789abcdef-._~+/=="
 async def test_metrics_require_their_token_if_set(service: Service) -> None:
     member = service.member().headers["authorization"]
     async with inside(service, LATCHKEY_METRICS_TOKEN=TOKEN) as client:
-        for said, status, name in (
+        for header, status, name in (
             (None, 401, "token_missing"),
             ("Basic eDp4", 401, "token_missing"),
             (f"Bearer {TOKEN[:-1]}", 401, "token_invalid"),
@@ -369,10 +369,10 @@ async def test_metrics_require_their_token_if_set(service: Service) -> None:
             (f"Bearer {TOKEN}", 200, ""),
             (f"bearer {TOKEN}", 200, ""),
         ):
-            headers = [] if said is None else [(b"authorization", said.encode("latin-1"))]
+            headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
             for method in ("GET", "HEAD"):
                 answer = await client.request(method, "/metrics", headers=headers)
-                assert answer.status_code == status, said
+                assert answer.status_code == status, header
                 assert ("latchkey_http_requests_total" in answer.text) == (status == 200 and method == "GET")
                 assert status == 200 or method == "HEAD" or answer.json()["code"] == name
                 assert status == 200 or answer.headers["www-authenticate"].startswith("Bearer")

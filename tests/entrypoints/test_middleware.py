@@ -488,7 +488,7 @@ def test_no_peer_is_a_trusted_proxy_by_default(service: Service) -> None:
 
 @pytest.mark.anyio
 async def test_request_id_of_a_trusted_proxy_is_kept(service: Service) -> None:
-    for peer, said, kept in (
+    for peer, request_id, expected in (
         ("10.0.0.1", "a.proxy_made-THIS.1", True),
         ("10.0.0.1", "12345678", True),
         ("10.0.0.1", "x" * 64, True),
@@ -503,11 +503,11 @@ async def test_request_id_of_a_trusted_proxy_is_kept(service: Service) -> None:
     ):
         async with inside(service, peer=peer, LATCHKEY_TRUSTED_PROXIES=PROXIES) as client:
             with capture_logs(processors=[merge_contextvars]) as lines:
-                answer = await client.get("/v1/me", headers=[(b"x-request-id", said.encode("latin-1"))])
-            [found] = answer.headers.get_list("x-request-id")
-            assert (found == said) is kept
-            assert kept or REQUEST_ID.fullmatch(found)
-            assert [line["request_id"] for line in lines] == [found]
+                answer = await client.get("/v1/me", headers=[(b"x-request-id", request_id.encode("latin-1"))])
+            [returned_id] = answer.headers.get_list("x-request-id")
+            assert (returned_id == request_id) is expected
+            assert expected or REQUEST_ID.fullmatch(returned_id)
+            assert [line["request_id"] for line in lines] == [returned_id]
 
 
 @pytest.fixture(scope="module")

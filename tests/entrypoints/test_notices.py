@@ -84,10 +84,10 @@ def test_notice_of_a_deletion_hides_the_address_of_an_admin(service: Service) ->
     other, admin = service.member(), service.admin()
     user_id = other.get("/v1/me").json()["id"]
     assert admin.delete(f"/v1/users/{user_id}").status_code == 204
-    told = text(service.mail(other.email))
-    assert re.search(rf"Time: {TIME}\n", told)
-    assert "127.0.0.1" not in told
-    assert "Device" not in told
+    notice = text(service.mail(other.email))
+    assert re.search(rf"Time: {TIME}\n", notice)
+    assert "127.0.0.1" not in notice
+    assert "Device" not in notice
 
 
 def test_export_shows_ip_address_and_device_of_a_mail(service: Service) -> None:

@@ -77,7 +77,7 @@ def test_openapi_json_bodies_refuse_unknown_fields(openapi: dict[str, Any]) -> N
 def test_openapi_optional_fields_have_no_default(openapi: dict[str, Any]) -> None:
     """With a default, openapi-typescript makes the field required."""
     for name, schema in body_schemas(openapi):
-        assert not [field for field, told in schema["properties"].items() if "default" in told], name
+        assert not [field for field, field_schema in schema["properties"].items() if "default" in field_schema], name
 
 
 def test_openapi_query_parameters_are_never_null(openapi: dict[str, Any]) -> None:
@@ -100,11 +100,11 @@ def test_openapi_refusals_describe_their_headers(openapi: dict[str, Any]) -> Non
 
 def test_openapi_examples_fit_their_schemas(openapi: dict[str, Any]) -> None:
     document = Registry().with_resource("urn:openapi", DRAFT202012.create_resource(openapi))
-    seen = 0
+    count = 0
 
     def check(reference: str, example: Any) -> None:
-        nonlocal seen
-        seen += 1
+        nonlocal count
+        count += 1
         Draft202012Validator({"$ref": f"urn:openapi{reference}"}, registry=document).validate(example)
 
     for name, schema in openapi["components"]["schemas"].items():
@@ -119,7 +119,7 @@ def test_openapi_examples_fit_their_schemas(openapi: dict[str, Any]) -> None:
                 for code, example in content["examples"].items():
                     assert CATALOGUE[code].status == int(status)
                     check(content["schema"]["$ref"], example["value"])
-    assert seen > 200
+    assert count > 200
 
 
 def test_openapi_servers_names_the_public_url(service: Service, openapi: dict[str, Any]) -> None:

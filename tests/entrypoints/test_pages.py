@@ -43,9 +43,9 @@ EVIL = [
 def link(service: Service, recipient: str, number: int = 1) -> str:
     body = service.mail(recipient, number).get_body(("plain",))
     assert body is not None
-    found = LINK.search(body.get_content())
-    assert found is not None
-    return found[0]
+    match = LINK.search(body.get_content())
+    assert match is not None
+    return match[0]
 
 
 def steps(page: str) -> list[str]:
@@ -103,11 +103,11 @@ def test_form_keeps_the_address_as_text_after_an_error(service: Service) -> None
         for evil in EVIL:
             page = client.post(path, data={"email": evil})
             assert page.status_code == 422
-            found = re.search(r'name="email" type="email" value="([^"]*)"', page.text)
-            assert found is not None
-            assert unescape(found[1]) == evil
-            assert not set("<>'\"") & set(found[1])
-            assert page.text.replace(found[0], found[0].replace(f'"{found[1]}"', '"x"')) == plain
+            match = re.search(r'name="email" type="email" value="([^"]*)"', page.text)
+            assert match is not None
+            assert unescape(match[1]) == evil
+            assert not set("<>'\"") & set(match[1])
+            assert page.text.replace(match[0], match[0].replace(f'"{match[1]}"', '"x"')) == plain
 
 
 def test_page_runs_only_its_own_script(service: Service) -> None:
@@ -318,8 +318,8 @@ def test_home_page_shows_name_and_links(service: Service) -> None:
 
 def test_site_serves_icon_robots_and_well_known_paths(service: Service) -> None:
     client = service.client()
-    found = client.get("/.well-known/change-password")
-    assert (found.status_code, found.headers["location"]) == (302, "../reset")
+    response = client.get("/.well-known/change-password")
+    assert (response.status_code, response.headers["location"]) == (302, "../reset")
     assert "Forgot your password?" in client.get("/.well-known/change-password", follow_redirects=True).text
     for path in ("/favicon.ico", "/favicon.svg"):
         icon = client.get(path)
@@ -594,12 +594,12 @@ def test_mailbox_html_can_neither_run_nor_load_anything(service: Service, browse
         b"To: b@example.org\r\nSubject: evil\r\nContent-Type: text/html\r\n\r\n<html><head></head><body>seen"
         b"<script>document.body.textContent = 'run'</script><img src=x onerror='document.body.textContent=1'>"
     )
-    kept = Mailbox(folder).save(["b@example.org"], evil)
-    browser.driver.get(f"{service.url}/dev/mail/{kept.name}")
+    file = Mailbox(folder).save(["b@example.org"], evil)
+    browser.driver.get(f"{service.url}/dev/mail/{file.name}")
     browser.driver.switch_to.frame(browser.driver.find_element(By.TAG_NAME, "iframe"))
     assert browser.driver.find_element(By.TAG_NAME, "body").text == "seen"
     browser.driver.switch_to.default_content()
-    raw = service.client().get(f"/dev/mail/{kept.name}/html")
+    raw = service.client().get(f"/dev/mail/{file.name}/html")
     assert "default-src 'none'" in raw.headers["content-security-policy"]
     assert "sandbox" in raw.headers["content-security-policy"]
 
@@ -623,6 +623,6 @@ def test_mailbox_shows_malformed_mails(service: Service) -> None:
             b"Content-Type: image/png\r\n\r\nx",
         ),
     ):
-        kept = mailbox.save(["b@example.org"], content)
-        for path in ("/dev/mail", f"/dev/mail/{kept.name}"):
+        file = mailbox.save(["b@example.org"], content)
+        for path in ("/dev/mail", f"/dev/mail/{file.name}"):
             assert client.get(path).status_code == 200, content[:50]

@@ -28,16 +28,16 @@ COUNTING = {"/metrics"}
 @asynccontextmanager
 async def with_paths(service: Service, **more: str) -> AsyncIterator[tuple[httpx.AsyncClient, list[Path]]]:
     """A client of an application in this process, and every path that it has."""
-    found: list[Path] = []
+    paths: list[Path] = []
 
     def build(container: Container) -> ASGIApp:
         app = assemble(container)
-        found.extend(app.state.paths)
+        paths.extend(app.state.paths)
         return surround(app, app, container)
 
     async with inside(service, build=build, **more) as client:
-        assert len(found) > 30
-        yield client, found
+        assert len(paths) > 30
+        yield client, paths
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +76,8 @@ async def test_head_equals_get_without_content(service: Service, admin: Client) 
 
 
 def test_connection_continues_after_head(service: Service) -> None:
-    asked = b"".join(b"HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/v1/me", b"/v1/forward-auth"))
-    answer = raw(service, asked + b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    requests = b"".join(b"HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/v1/me", b"/v1/forward-auth"))
+    answer = raw(service, requests + b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert statuses(answer) == [401, 401, 200]
     assert answer.count(b"problem+json") == 2
     assert b'"code"' not in answer
@@ -145,8 +145,10 @@ async def test_every_path_has_one_valid_form(service: Service, admin: Client) ->
     for path in paths:
         url = at(path, admin)
         for spelling in spellings(url):
-            asked = f"{min(path.methods - {'HEAD'})} {spelling} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
-            answer = raw(service, f"{asked}Authorization: {admin.headers['authorization']}\r\n\r\n".encode())
+            request = (
+                f"{min(path.methods - {'HEAD'})} {spelling} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            )
+            answer = raw(service, f"{request}Authorization: {admin.headers['authorization']}\r\n\r\n".encode())
             assert statuses(answer) == [404], spelling
             assert b'"code":"not_found"' in answer, spelling
 

@@ -71,10 +71,14 @@ async def test_plain_route_carries_cors_headers(service: Service, path: str) -> 
     [*(("GET", path, "token_revoked") for path in PLAIN), ("POST", "/v1/refresh", "token_invalid")],
 )
 async def test_frequent_routes_are_counted(service: Service, method: str, path: str, refusal: str) -> None:
-    said = tokens(service)
+    authorizations = tokens(service)
     refresh = service.member().pair["refresh_token"]
     async with inside(service) as client:
-        for token, body in ((said["over"], "x"), (said["member"], refresh), (said["admin"], refresh)):
+        for token, body in (
+            (authorizations["over"], "x"),
+            (authorizations["member"], refresh),
+            (authorizations["admin"], refresh),
+        ):
             await client.request(method, path, headers={"Authorization": token}, json={"refresh_token": body})
         numbers = (await client.get("/metrics")).text
     for status, number in ((200, 2), (401, 1)):

@@ -47,8 +47,8 @@ def bearer(client: Client) -> tuple[str, str]:
 def heard(proxy: Proxy, answer: Answer) -> ReceivedRequest:
     """The one request that came through."""
     assert (answer.status, answer.body) == (200, b"ok"), proxy.log.read_text()
-    [found] = proxy.upstream.heard
-    return found
+    [request] = proxy.upstream.heard
+    return request
 
 
 def kept_out(proxy: Proxy, answer: Answer, status: int) -> None:
@@ -59,8 +59,8 @@ def kept_out(proxy: Proxy, answer: Answer, status: int) -> None:
 
 
 def identity(client: Client, role: Role = Role.MEMBER) -> dict[str, list[str]]:
-    said = client.get("/v1/me").json()["id"], role.value, client.pair["session_id"], "true"
-    return {name: [value] for name, value in zip(SAID, said, strict=True)}
+    values = client.get("/v1/me").json()["id"], role.value, client.pair["session_id"], "true"
+    return {name: [value] for name, value in zip(SAID, values, strict=True)}
 
 
 def test_request_without_a_token_is_refused(member: Client, proxy: Proxy) -> None:

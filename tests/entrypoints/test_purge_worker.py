@@ -138,6 +138,6 @@ def test_worker_purges_expired_rows_only(isolated_service: Service) -> None:
     eventually(lambda: not ask(everything, lowest(old + timedelta(days=1))), within=120)
     assert {table: len(ask(f"SELECT id FROM {table}")) for table in tables} == young
     assert [worker.stop() for worker in workers] == [0, 0]
-    said = isolated_service.folder.joinpath("worker.log").read_text()
-    assert "purge_failed" not in said
+    output = isolated_service.folder.joinpath("worker.log").read_text()
+    assert "purge_failed" not in output
     assert member.get("/v1/me").status_code == 200

@@ -29,8 +29,8 @@ async def test_twenty_concurrent_refreshes_get_one_successor(service: Service) -
     refresh_token = member.pair["refresh_token"]
     async with strangers(service) as client:
         for _ in range(20):
-            asked = [client.post("/v1/refresh", json={"refresh_token": refresh_token}) for _ in range(20)]
-            answers = await asyncio.gather(*asked)
+            requests = [client.post("/v1/refresh", json={"refresh_token": refresh_token}) for _ in range(20)]
+            answers = await asyncio.gather(*requests)
             assert {answer.status_code for answer in answers} == {200}
             pairs = [answer.json() for answer in answers]
             assert len({pair["refresh_token"] for pair in pairs}) == 1

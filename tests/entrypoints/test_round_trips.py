@@ -17,8 +17,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 async def app(service: Service) -> AsyncIterator[AppUnderTest]:
-    async with open_app(service) as found:
-        yield found
+    async with open_app(service) as opened_app:
+        yield opened_app
 
 
 async def test_authenticate_costs_no_query_and_me_one(app: AppUnderTest, service: Service) -> None:

@@ -30,11 +30,11 @@ class Run:
         self.data = data
         self.port = port
         own = {"LATCHKEY_DATA_DIR": str(data), "LATCHKEY_PORT": str(port), "LATCHKEY_HOST": "127.0.0.1"}
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "entrypoints.devserver"],
             cwd=ROOT,
-            env=kept | own,
+            env=inherited | own,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -67,10 +67,10 @@ def test_session_of_another_user_looks_unknown(service: Service) -> None:
     """Not even by an admin, who has another call for that."""
     member, stranger, admin = service.member(), service.member(), service.admin()
     for client in (stranger, admin):
-        theirs = client.delete(f"/v1/sessions/{member.pair['session_id']}")
+        foreign = client.delete(f"/v1/sessions/{member.pair['session_id']}")
         none = client.delete(f"/v1/sessions/{uuid4()}")
-        assert code(theirs) == code(none) == "not_found"
-        assert theirs.content == none.content
+        assert code(foreign) == code(none) == "not_found"
+        assert foreign.content == none.content
     assert member.get("/v1/me").status_code == 200
     assert member.renew().status_code == 200
 

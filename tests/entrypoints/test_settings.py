@@ -140,9 +140,9 @@ def test_concurrent_processes_agree_on_the_secrets(development: dict[str, str]) 
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    said = [process.communicate(timeout=60)[0] for process in started]
-    assert len(set(said)) == 1, said
-    assert said[0].count("'") == 2
+    outputs = [process.communicate(timeout=60)[0] for process in started]
+    assert len(set(outputs)) == 1, outputs
+    assert outputs[0].count("'") == 2
     assert sorted(path.name for path in Path(development["LATCHKEY_DATA_DIR"]).iterdir()) == ["keys", "secret_key"]
 
 
@@ -249,9 +249,9 @@ def test_only_the_worker_needs_a_mail_server(production: dict[str, str], tmp_pat
         Container(settings=load(production)).mailer()
     with pytest.raises(SettingsError, match="LATCHKEY_SMTP_URL: must be set"):
         load(production, mails=True)
-    kept = load(production | {"LATCHKEY_MAIL_DIR": str(tmp_path)})
-    assert kept.mail_dir == tmp_path
-    assert Container(settings=kept).mailer()
+    settings = load(production | {"LATCHKEY_MAIL_DIR": str(tmp_path)})
+    assert settings.mail_dir == tmp_path
+    assert Container(settings=settings).mailer()
 
 
 @pytest.mark.parametrize(
@@ -305,8 +305,8 @@ def test_random_secret_is_never_refused_as_weak(production: dict[str, str]) -> N
 def test_production_refuses_a_wide_range_of_proxies(
     production: dict[str, str], development: dict[str, str], wide: str
 ) -> None:
-    said = complaints(production | {"LATCHKEY_TRUSTED_PROXIES": f"192.0.2.1,{wide}"})
-    assert wide.split(",")[0] in said["LATCHKEY_TRUSTED_PROXIES"]
+    problems = complaints(production | {"LATCHKEY_TRUSTED_PROXIES": f"192.0.2.1,{wide}"})
+    assert wide.split(",")[0] in problems["LATCHKEY_TRUSTED_PROXIES"]
     assert load(development | {"LATCHKEY_TRUSTED_PROXIES": wide})
 
 
@@ -572,8 +572,8 @@ def test_development_signs_with_es256_and_keeps_its_key(development: dict[str, s
     for file in keys.iterdir():
         file.unlink()
     make_key(keys, Algorithm.EDDSA)
-    [kept] = load_keys(load(development).signing_keys)
-    assert kept.alg == "EdDSA"
+    [key] = load_keys(load(development).signing_keys)
+    assert key.alg == "EdDSA"
 
 
 # -- settings by file --------------------------------------------------------------------------------------
@@ -615,16 +615,16 @@ def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_pat
 
 
 def test_one_trailing_newline_of_a_file_is_stripped(production: dict[str, str], tmp_path: Path) -> None:
-    for text, kept in ((f"{GOOD} x\n", f"{GOOD} x"), (f"\ufeff{GOOD}", GOOD)):
+    for text, value in ((f"{GOOD} x\n", f"{GOOD} x"), (f"\ufeff{GOOD}", GOOD)):
         (tmp_path / "secret").write_text(text)
         environ = {**production, "LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")}
-        assert load(environ).secret_keys == (kept.encode(),)
+        assert load(environ).secret_keys == (value.encode(),)
 
 
 def test_setting_and_its_file_together_are_refused(production: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(GOOD)
-    said = complaints(production | {"LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")})
-    assert said == {"LATCHKEY_SECRET_KEY": "is set, and LATCHKEY_SECRET_KEY_FILE as well: set one of them"}
+    problems = complaints(production | {"LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")})
+    assert problems == {"LATCHKEY_SECRET_KEY": "is set, and LATCHKEY_SECRET_KEY_FILE as well: set one of them"}
     for name in VARIABLES:
         environ = production | {name: production.get(name, "x"), f"{name}_FILE": str(tmp_path / "secret")}
         assert complaints(environ) == {name: f"is set, and {name}_FILE as well: set one of them"}
@@ -692,8 +692,8 @@ def test_repr_shows_no_secret(production: dict[str, str]) -> None:
     parts += [container.links(), container.refresh_codec(), container.mailer(), container.lifetimes()]
     parts += [container.database(), container.blocklist(), container.nudge(), container.rate_limiter()]
     for part in parts:
-        for said in (repr(part), str(part), f"{part}"):
-            assert not any(word in said for word in ("hunter2", GOOD, "PRIVATE"))
+        for representation in (repr(part), str(part), f"{part}"):
+            assert not any(word in representation for word in ("hunter2", GOOD, "PRIVATE"))
     container.nudge().close()
 
 
@@ -848,6 +848,6 @@ def test_origins_may_have_any_scheme(production: dict[str, str]) -> None:
 
 
 def test_implied_port_is_removed_from_an_origin(production: dict[str, str]) -> None:
-    said = "https://a.example:443,http://b.example:80,https://c.example:80,app://d:443"
-    settings = load({**production, "LATCHKEY_CORS_ORIGINS": said})
+    origins = "https://a.example:443,http://b.example:80,https://c.example:80,app://d:443"
+    settings = load({**production, "LATCHKEY_CORS_ORIGINS": origins})
     assert settings.cors_origins == ("https://a.example", "http://b.example", "https://c.example:80", "app://d:443")

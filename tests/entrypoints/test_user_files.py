@@ -26,10 +26,10 @@ def cells(text: str) -> list[ReadResult]:
     return list(read_cells(BytesIO(text.encode())))
 
 
-def reason(found: ReadResult) -> str:
-    assert isinstance(found, ImportIssue)
-    assert found.lost
-    return found.reason
+def reason(result: ReadResult) -> str:
+    assert isinstance(result, ImportIssue)
+    assert result.lost
+    return result.reason
 
 
 FULL = ImportRow(
@@ -60,8 +60,8 @@ def test_json_line_holds_every_field() -> None:
 
 
 def test_empty_lines_and_a_byte_order_mark_are_skipped() -> None:
-    found = lines(b'\xef\xbb\xbf{"email": "a"}', b"", b" \t\r", b'{"email": "b"}\r', b"")
-    assert found == [ImportRow(line=1, email="a"), ImportRow(line=4, email="b")]
+    results = lines(b'\xef\xbb\xbf{"email": "a"}', b"", b" \t\r", b'{"email": "b"}\r', b"")
+    assert results == [ImportRow(line=1, email="a"), ImportRow(line=4, email="b")]
     assert lines() == []
 
 
@@ -92,10 +92,10 @@ def test_empty_lines_and_a_byte_order_mark_are_skipped() -> None:
     ids=lambda value: value[:40],
 )
 def test_bad_line_is_reported_and_the_next_is_read(text: bytes, why: str) -> None:
-    before, found, after = lines(b'{"email": "a"}', text, b'{"email": "b"}')
+    before, bad, after = lines(b'{"email": "a"}', text, b'{"email": "b"}')
     assert (before, after) == (ImportRow(line=1, email="a"), ImportRow(line=3, email="b"))
-    assert found.line == 2
-    assert why in reason(found)
+    assert bad.line == 2
+    assert why in reason(bad)
 
 
 def test_endless_line_uses_bounded_memory() -> None:
@@ -153,10 +153,10 @@ def test_first_row_without_valid_column_names_is_refused(head: str) -> None:
     ids=lambda value: value[:40],
 )
 def test_bad_row_is_reported_and_the_next_is_read(text: str, why: str) -> None:
-    before, found, after = cells(f"email,role,verified\na,,\n{text}\nb,,\n")
+    before, bad, after = cells(f"email,role,verified\na,,\n{text}\nb,,\n")
     assert (before, after) == (ImportRow(line=2, email="a"), ImportRow(line=4, email="b"))
-    assert found.line == 3
-    assert why in reason(found)
+    assert bad.line == 3
+    assert why in reason(bad)
 
 
 def test_lines_are_counted_in_csv_cells_of_several_lines() -> None:
@@ -221,22 +221,22 @@ def test_incomplete_firebase_parameters_are_refused(missing: str) -> None:
 @pytest.mark.parametrize("created_at", ["soon", "9" * 30])
 def test_invalid_firebase_times_are_reported(created_at: str) -> None:
     text = f'{{"email": "a", "createdAt": "{created_at}"}}'.encode()
-    [found] = read_lines(BytesIO(text), from_firebase(PARAMETERS))
-    assert reason(found)
+    [result] = read_lines(BytesIO(text), from_firebase(PARAMETERS))
+    assert reason(result)
 
 
 def test_unknown_field_may_hold_any_json_of_limited_depth() -> None:
     for deep in (b"[" * 30_000 + b"]" * 30_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000):
-        [found] = read_lines(BytesIO(b'{"email": "a", "x": ' + deep + b"}"), from_better_auth)
-        assert "recursion" in reason(found)
-    [found] = read_lines(BytesIO(b'{"email": "a", "x": {"y": [1, 2.5, null]}}'), from_better_auth)
-    assert found == ImportRow(line=1, email="a")
+        [result] = read_lines(BytesIO(b'{"email": "a", "x": ' + deep + b"}"), from_better_auth)
+        assert "recursion" in reason(result)
+    [result] = read_lines(BytesIO(b'{"email": "a", "x": {"y": [1, 2.5, null]}}'), from_better_auth)
+    assert result == ImportRow(line=1, email="a")
 
 
 def test_reported_text_is_printable() -> None:
-    [found] = read_lines(BytesIO(b'{"email": "a", "\\u001b[2Jx\\u202e\\u00e9": 1}'), from_json)
-    assert "\x1b" in reason(found)
-    assert printable(reason(found)) == r"Object contains unknown field `\x1b[2Jx\u202e\u00e9`.".replace(
+    [result] = read_lines(BytesIO(b'{"email": "a", "\\u001b[2Jx\\u202e\\u00e9": 1}'), from_json)
+    assert "\x1b" in reason(result)
+    assert printable(reason(result)) == r"Object contains unknown field `\x1b[2Jx\u202e\u00e9`.".replace(
         r"\u00e9", "\u00e9"
     )
     assert printable("a\n\udcff\u2028") == r"a\n\udcff\u2028"

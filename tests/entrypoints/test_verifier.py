@@ -77,11 +77,11 @@ def test_logged_in_user_passes_both_checks(service: Service, notes: Notes) -> No
     answer = notes.read(token)
     assert (answer.status_code, answer.text) == (200, f"The notes of {client.get('/v1/me').json()['id']}")
     assert notes.burn(token).status_code == 200
-    for said in (f"bearer {token}", f"BEARER   {token}"):
+    for authorization in (f"bearer {token}", f"BEARER   {token}"):
         for call in (notes.get, notes.delete):
-            assert call("/notes", headers={"Authorization": said}).status_code == 200
-    for said in (token, f"Basic {token}", f"Bearer{token}", "Bearer"):
-        assert refused(notes.get("/notes", headers={"Authorization": said}))
+            assert call("/notes", headers={"Authorization": authorization}).status_code == 200
+    for authorization in (token, f"Basic {token}", f"Bearer{token}", "Bearer"):
+        assert refused(notes.get("/notes", headers={"Authorization": authorization}))
 
 
 def test_unverified_user_is_authenticated_but_not_allowed(service: Service, notes: Notes) -> None:

@@ -50,10 +50,10 @@ def test_stopped_worker_finishes_what_it_sends(stack_with_mail: Service, smtp_se
 
 def test_unknown_address_gets_no_mail(stack_with_mail: Service, smtp_server: FakeSmtpServer) -> None:
     stack_with_mail.start_worker()
-    nobody, member = unique_email("nobody"), stack_with_mail.user("member")
+    unknown, member = unique_email("nobody"), stack_with_mail.user("member")
     client = stack_with_mail.client()
-    client.post("/v1/password/forgot", json={"email": nobody})
-    client.post("/v1/verify/resend", json={"email": nobody})
+    client.post("/v1/password/forgot", json={"email": unknown})
+    client.post("/v1/verify/resend", json={"email": unknown})
     client.post("/v1/password/forgot", json={"email": member})
     eventually(lambda: smtp_server.mails(member))
-    assert smtp_server.mails(nobody) == []
+    assert smtp_server.mails(unknown) == []

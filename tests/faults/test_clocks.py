@@ -67,18 +67,18 @@ def test_clock_eleven_minutes_behind_costs_one_refresh(stack: Stack, skew: Path)
 def test_revocations_survive_an_emptied_redis_with_a_wrong_clock(stack: Stack, skew: Path, seconds: int) -> None:
     """Ten times, because either process may renew the lease."""
     skew.write_text("0")
-    gone, banned = (stack.client(RIGHT).log_in(stack.service.user(name)) for name in ("gone", "banned"))
+    logged_out, banned = (stack.client(RIGHT).log_in(stack.service.user(name)) for name in ("gone", "banned"))
     user = banned.get("/v1/me").json()["id"]
     skew.write_text(str(seconds))
     admin = stack.client(WRONG).log_in(stack.service.user("admin", role=Role.ADMIN))
     assert admin.patch(f"/v1/users/{user}", json={"disabled": True}).status_code == 200
-    assert gone.post("/v1/logout").status_code == 204
+    assert logged_out.post("/v1/logout").status_code == 204
     for _ in range(10):
         with stack.redis() as redis:
             redis.flushall()
             eventually(lambda: redis.exists("{latchkey}:complete"))
         for _ in range(5):
-            assert (code_of_me(stack, RIGHT, gone), code_of_me(stack, RIGHT, banned)) == (
+            assert (code_of_me(stack, RIGHT, logged_out), code_of_me(stack, RIGHT, banned)) == (
                 "token_revoked",
                 "token_revoked",
             )
@@ -87,13 +87,13 @@ def test_revocations_survive_an_emptied_redis_with_a_wrong_clock(stack: Stack, s
 def test_clock_set_back_an_hour_revives_and_locks_out_no_session(stack: Stack, skew: Path) -> None:
     skew.write_text("0")
     email = stack.service.user("back")
-    gone, visitor = stack.client(WRONG).log_in(email), stack.client(WRONG).log_in(email)
-    assert gone.post("/v1/logout").status_code == 204
+    logged_out, visitor = stack.client(WRONG).log_in(email), stack.client(WRONG).log_in(email)
+    assert logged_out.post("/v1/logout").status_code == 204
     replaced = visitor.pair["refresh_token"]
     visitor.take(visitor.renew())
     skew.write_text("-3600")
-    assert code_of_me(stack, WRONG, gone) != ""
-    assert code(stack.client(WRONG).renew(gone.pair["refresh_token"])) == "session_ended"
+    assert code_of_me(stack, WRONG, logged_out) != ""
+    assert code(stack.client(WRONG).renew(logged_out.pair["refresh_token"])) == "session_ended"
     # The token is from the future now, so its client refreshes.
     assert code_of_me(stack, WRONG, visitor) == "token_invalid"
     visitor.take(stack.client(WRONG).renew(visitor.pair["refresh_token"]))

@@ -85,11 +85,11 @@ def test_busy_database_is_answered_in_time_and_leaks_no_connection(
     client = stack.client()
     with stack.locked("users, sessions, mails"), ThreadPoolExecutor(60) as crowd:
         calls = [partial(client.post, "/v1/password/forgot", json={"email": email}) for email in emails * 20]
-        asked = [crowd.submit(assert_refused_in_time, call) for call in calls]
-        while not all(one.done() for one in asked):
+        requests = [crowd.submit(assert_refused_in_time, call) for call in calls]
+        while not all(one.done() for one in requests):
             for path in ("/health/live", "/.well-known/jwks.json"):
                 assert client.get(path).status_code == 200
-        for one in asked:
+        for one in requests:
             one.result()
     stack.wait(within=HEALED)
     client.log_in(emails[0])

@@ -38,7 +38,7 @@ class Scene:
 def scene(module_stack: Stack) -> Iterator[Scene]:
     """A worker is killed while it sends two mails, and the next two workers send ten mails to a dripping server."""
     smtp, client = module_stack.smtp, module_stack.client()
-    told = Scene(
+    observed = Scene(
         module_stack,
         unique_email("before"),
         unique_email("after"),
@@ -47,32 +47,34 @@ def scene(module_stack: Stack) -> Iterator[Scene]:
     )
     smtp.holding = True
     module_stack.add_worker()
-    for email in (told.before, told.after):
+    for email in (observed.before, observed.after):
         assert client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
-    eventually(lambda: {told.before, told.after} <= smtp.attempted)
+    eventually(lambda: {observed.before, observed.after} <= smtp.attempted)
     module_stack.kill_worker()
     killed = time.monotonic()
-    assert (smtp.seen()[told.before], smtp.seen()[told.after]) == (0, 1)
+    assert (smtp.seen()[observed.before], smtp.seen()[observed.after]) == (0, 1)
 
     smtp.holding, smtp.answers = False, {"drip": DRIP}
     module_stack.add_worker()
     module_stack.add_worker()
-    module_stack.queue_mails(*told.dripping)
-    eventually(lambda: set(told.dripping) <= smtp.attempted)
+    module_stack.queue_mails(*observed.dripping)
+    eventually(lambda: set(observed.dripping) <= smtp.attempted)
     began = time.monotonic()
-    module_stack.queue_mails(*told.healthy)
-    eventually(lambda: set(told.healthy) <= set(smtp.seen()), within=PATIENCE)
+    module_stack.queue_mails(*observed.healthy)
+    eventually(lambda: set(observed.healthy) <= set(smtp.seen()), within=PATIENCE)
     took = time.monotonic() - began
-    assert told.dripping_notes() == {""}, "the other mails waited for the dripping server"
-    eventually(lambda: "" not in told.dripping_notes(), within=PATIENCE + 10)
-    told.notes = told.dripping_notes()
+    assert observed.dripping_notes() == {""}, "the other mails waited for the dripping server"
+    eventually(lambda: "" not in observed.dripping_notes(), within=PATIENCE + 10)
+    observed.notes = observed.dripping_notes()
     smtp.reset()
-    eventually(lambda: smtp.seen()[told.before] and smtp.seen()[told.after] == 2, within=LEASE_OVER)
+    eventually(lambda: smtp.seen()[observed.before] and smtp.seen()[observed.after] == 2, within=LEASE_OVER)
     print(f"healthy letters took {took:.1f} s, those of the dead worker {time.monotonic() - killed:.1f} s")
     # Unanswered mails may have arrived, so their next attempt would be 15 minutes later.
-    module_stack.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL AND recipient = ANY($1)", told.dripping)
+    module_stack.sql(
+        "UPDATE mails SET due_at = now() WHERE outcome IS NULL AND recipient = ANY($1)", observed.dripping
+    )
     eventually(lambda: module_stack.pending_mails() == 0)
-    yield told
+    yield observed
     module_stack.stop_workers()
 
 

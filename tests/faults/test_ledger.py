@@ -57,12 +57,12 @@ class LedgerUser(LoadUser):
             return 0 if answer is None else answer.status_code
 
         with ThreadPoolExecutor(2) as both:
-            said = list(both.map(use, words))
-        assert said.count(204) <= 1, said
-        assert set(said) <= {0, 204, 400}, said
-        self.resets.update(said)
-        worked = [word for word, status in zip(words, said, strict=True) if status == 204]
-        unknown = [word for word, status in zip(words, said, strict=True) if status == 0]
+            statuses = list(both.map(use, words))
+        assert statuses.count(204) <= 1, statuses
+        assert set(statuses) <= {0, 204, 400}, statuses
+        self.resets.update(statuses)
+        worked = [word for word, status in zip(words, statuses, strict=True) if status == 204]
+        unknown = [word for word, status in zip(words, statuses, strict=True) if status == 0]
         self.passwords = worked or [*self.passwords, *unknown]
         self.log_in()
 

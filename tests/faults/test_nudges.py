@@ -25,8 +25,8 @@ def test_nudge_delivered_five_times_sends_one_mail(stack_with_mail: Stack) -> No
     stack_with_mail.smtp.pace = 0.2  # so that a repeated notification arrives during the sending
     stack_with_mail.queue_mails(*emails)
     broker = make_broker(stack_with_mail.valkey.url, deadline=5)
-    found = stack_with_mail.sql("SELECT id FROM mails WHERE recipient = ANY($1)", emails)
-    mails: list[UUID] = [id for (id,) in found]
+    rows = stack_with_mail.sql("SELECT id FROM mails WHERE recipient = ANY($1)", emails)
+    mails: list[UUID] = [id for (id,) in rows]
     for again in range(2):  # while they are being sent, and afterwards
         for mail in mails:
             message = Message[None](queue_name=QUEUE, actor_name=ACTOR, args=(str(mail),), kwargs={}, options={})
@@ -49,8 +49,8 @@ def test_mails_queued_during_a_redis_outage_arrive(
     emails = [stack_with_mail.service.user("unheard") for _ in range(4)]
     stack_with_mail.valkey.kill()
     with ThreadPoolExecutor(8) as crowd:
-        asked = list(crowd.map(partial(request_reset, stack_with_mail.client()), emails * 3))
-    assert asked == [202] * 12
+        responses = list(crowd.map(partial(request_reset, stack_with_mail.client()), emails * 3))
+    assert responses == [202] * 12
     eventually(lambda: all(stack_with_mail.smtp.seen()[email] == 3 for email in emails), within=LOOKED)
     stack_with_mail.valkey.start()
     stack_with_mail.wait(within=LOOKED)

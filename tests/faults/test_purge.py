@@ -90,7 +90,7 @@ def test_purge_removes_no_valid_row_and_revives_nothing(old_stack: Stack, time: 
         assert len(old_stack.sql("SELECT 1 FROM users WHERE id = ANY($1)", person.proven)) == len(person.proven)
         assert person.log_in(person.email) is not None
     assert [worker.stop() for worker in old_stack.workers] == [0, 0]
-    said = old_stack.service.folder.joinpath("aggressive_purge_worker.log").read_text()
-    assert "purge_failed" not in said, said
-    kept = sum(len(person.sessions) + len(person.links) for person in people)
-    print(f"answers {dict(sum((person.answers for person in people), Counter[int]()))}, {kept} sessions and links")
+    output = old_stack.service.folder.joinpath("aggressive_purge_worker.log").read_text()
+    assert "purge_failed" not in output, output
+    count = sum(len(person.sessions) + len(person.links) for person in people)
+    print(f"answers {dict(sum((person.answers for person in people), Counter[int]()))}, {count} sessions and links")

@@ -162,12 +162,14 @@ def test_rolling_restart_behind_nginx_shows_no_error(stack: Stack, tmp_path: Pat
 def test_draining_process_closes_kept_alive_connections(stack: Stack) -> None:
     api = Api(stack.service, {"LATCHKEY_DRAIN_SECONDS": "300"}).wait()
     with ExitStack() as lines:
-        kept = [lines.enter_context(closing(HTTPConnection("127.0.0.1", api.port, timeout=30))) for _ in range(3)]
-        assert [_closes(line) for line in kept] == [False] * 3
+        connections = [
+            lines.enter_context(closing(HTTPConnection("127.0.0.1", api.port, timeout=30))) for _ in range(3)
+        ]
+        assert [_closes(line) for line in connections] == [False] * 3
         api.part.process.send_signal(signal.SIGTERM)
         eventually(lambda: not _is_ready(api))
         time.sleep(1)  # longer than idle connections stay open after the listener is closed
-        assert [_closes(line) for line in kept] == [True] * 3
+        assert [_closes(line) for line in connections] == [True] * 3
         assert not refuses(api.port)
     api.part.process.send_signal(signal.SIGINT)
     api.stop()
@@ -186,11 +188,11 @@ def test_silent_connection_does_not_delay_the_stop(stack: Stack) -> None:
     there = ("127.0.0.1", api.port)
     with socket.create_connection(there, 30) as silent, socket.create_connection(there, 30) as begun:
         begun.sendall(b"GET /health/live HTTP/1.1\r\nHost: ")
-        said = len(api.part.log.read_text())
+        log_size = len(api.part.log.read_text())
         api.stop()
         assert silent.recv(1) == b""
         assert begun.recv(1) == b""
-    assert "timeout graceful shutdown exceeded" not in api.part.log.read_text()[said:]
+    assert "timeout graceful shutdown exceeded" not in api.part.log.read_text()[log_size:]
 
 
 def test_queued_connections_are_served_before_the_stop(stack: Stack) -> None:

@@ -50,8 +50,8 @@ def test_smtp_4xx_waits_5xx_parks_and_other_mails_pass(stack_with_mail: Stack) -
     )
 
     def settled(who: str) -> tuple[str | None, str] | None:
-        fates = {stack_with_mail.mail_status(email) for email in troubled[who]}
-        return fates.pop() if len(fates) == 1 and fates != {(None, "")} else None
+        outcomes = {stack_with_mail.mail_status(email) for email in troubled[who]}
+        return outcomes.pop() if len(outcomes) == 1 and outcomes != {(None, "")} else None
 
     assert eventually(lambda: settled("closing")) == (None, "SMTP DATA: 421 4.3.2 closing")
     assert eventually(lambda: settled("greylisted")) == (None, "SMTP DATA: 450 4.2.0 greylisted")
@@ -98,9 +98,11 @@ def test_refused_sender_loses_no_mail_and_is_logged(stack_with_mail: Stack) -> N
     note = "SMTP MAIL: 550 5.7.60 client may not send as this sender"
     eventually(lambda: {stack_with_mail.mail_status(email) for email in emails} == {(None, note)}, within=SOON)
     assert parked_mails(stack_with_mail) == {}
-    told = [line for line in stack_with_mail.workers[0].log.read_text().splitlines() if "mail_server_refuses" in line]
-    assert 1 <= len(told) <= len(stack_with_mail.workers)  # once for each process
-    assert "5.7.60" in told[0]
+    log_lines = [
+        line for line in stack_with_mail.workers[0].log.read_text().splitlines() if "mail_server_refuses" in line
+    ]
+    assert 1 <= len(log_lines) <= len(stack_with_mail.workers)  # once for each process
+    assert "5.7.60" in log_lines[0]
     stack_with_mail.smtp.reset()
     stack_with_mail.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
     eventually(lambda: all(stack_with_mail.mail_status(email) == ("sent", "") for email in emails), within=SOON)
@@ -111,8 +113,8 @@ def test_undeliverable_mail_is_parked_and_visible(stack_with_mail: Stack) -> Non
     before = metric(stack_with_mail, "latchkey_outbox_parked")
     forged = ["a\r\nBcc: b@example.org", "a@example.org, b@example.org", "ünï@example.org", "", "x" * 3000]
     stack_with_mail.queue_mails(*forged)
-    nobody, unmakeable = unique_email("nobody"), stack_with_mail.service.user("unmakeable")
-    stack_with_mail.queue_mails(nobody, kind="verify")
+    unknown, unmakeable = unique_email("nobody"), stack_with_mail.service.user("unmakeable")
+    stack_with_mail.queue_mails(unknown, kind="verify")
     # The link's time is so late that adding a day overflows.
     stack_with_mail.queue_mails(unmakeable, kind="reset", created_at="infinity")
     # Mails of a newer release are left to a worker of that release.
@@ -123,7 +125,7 @@ def test_undeliverable_mail_is_parked_and_visible(stack_with_mail: Stack) -> Non
     eventually(lambda: set(healthy) <= set(stack_with_mail.smtp.seen()), within=SOON)
     note = "The recipient is not one bare address; nothing was sent."
     eventually(lambda: {stack_with_mail.mail_status(email) for email in forged} == {("parked", note)})
-    eventually(lambda: stack_with_mail.mail_status(nobody) == ("dropped", "no recipient"))
+    eventually(lambda: stack_with_mail.mail_status(unknown) == ("dropped", "no recipient"))
 
     eventually(lambda: stack_with_mail.mail_status(unmakeable) == (None, "Unexpected: OverflowError"))
     stack_with_mail.sql("UPDATE mails SET attempts = 9, due_at = now() WHERE recipient = $1", unmakeable)
@@ -132,4 +134,4 @@ def test_undeliverable_mail_is_parked_and_visible(stack_with_mail: Stack) -> Non
     assert set(parked_mails(stack_with_mail)) >= {unmakeable}
     assert stack_with_mail.mail_status("from.the@future.example.org") == (None, "")
     assert metric(stack_with_mail, "latchkey_outbox_lag_seconds") > 3000
-    assert not set(stack_with_mail.smtp.attempted) & {*forged, nobody, unmakeable}
+    assert not set(stack_with_mail.smtp.attempted) & {*forged, unknown, unmakeable}

@@ -28,8 +28,8 @@ class AppUnderTest:
         self.recorder.take()
         before = self.recorder.transactions
         await verb
-        said = [statement.split()[0] for statement, _ in self.recorder.take()]
-        return f"{' '.join(said)} ({self.recorder.transactions - before})"
+        verbs = [statement.split()[0] for statement, _ in self.recorder.take()]
+        return f"{' '.join(verbs)} ({self.recorder.transactions - before})"
 
     async def log_in(self, email: str) -> TokenPair:
         pair: TokenPair = await self.container.login()(login=email, password=PASSWORD, client_info=CLIENT_INFO)
@@ -46,8 +46,8 @@ async def open_app(service: Service) -> AsyncIterator[AppUnderTest]:
     container = Container(settings=settings)
     container.database.override(RecordingDatabase(settings.database_url))
     try:
-        found = AppUnderTest(container)
+        app = AppUnderTest(container)
         await container.blocklist().renew()
-        yield found
+        yield app
     finally:
         await close(container)

@@ -36,8 +36,8 @@ class FakeRevocationStore(RevocationStore):
     reading: "asyncio.Event | None" = None
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def end(self, session: UUID, *, floor: int = ENDED, at: datetime = NOW) -> None:
-        self.all[session] = self.news[session] = floor
+    def end(self, session: UUID, *, min_generation: int = ENDED, at: datetime = NOW) -> None:
+        self.all[session] = self.news[session] = min_generation
         self.revoked_at[session] = at
 
     async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
@@ -48,13 +48,13 @@ class FakeRevocationStore(RevocationStore):
         return {session: self.all[session] for session, at in self.revoked_at.items() if at >= LATER - within}
 
     async def pending(self) -> Mapping[UUID, int]:
-        found = dict(self.news)
+        pending = dict(self.news)
         await self._read()
-        return found
+        return pending
 
-    async def mark_published(self, floors: Mapping[UUID, int]) -> None:
-        for session, floor in floors.items():
-            if self.news.get(session) == floor:
+    async def mark_published(self, min_generations: Mapping[UUID, int]) -> None:
+        for session, generation in min_generations.items():
+            if self.news.get(session) == generation:
                 del self.news[session]
 
     async def primary(self) -> BlocklistPrimary | None:

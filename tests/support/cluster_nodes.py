@@ -111,9 +111,9 @@ class Sentinels(Fleet):
             f"sentinel sentinel-pass {ASKING}",
         )
         self.others = [Node(folder / f"sentinel{number}", *watched, sentinel=True) for number in range(3)]
-        gone = free_port()  # the first that is asked has been gone for long
-        asked = ",".join(f"127.0.0.1:{port}" for port in (gone, *(node.port for node in self.others)))
-        self.url = f"redis+sentinel://:{PASSWORD}@{asked}/3?service=accounts&sentinel_password={ASKING}"
+        dead_port = free_port()  # the first that is asked has been gone for long
+        hosts = ",".join(f"127.0.0.1:{port}" for port in (dead_port, *(node.port for node in self.others)))
+        self.url = f"redis+sentinel://:{PASSWORD}@{hosts}/3?service=accounts&sentinel_password={ASKING}"
 
     def replicating(self, node: Node) -> bool:
         role = node.says("ROLE")
@@ -121,8 +121,8 @@ class Sentinels(Fleet):
 
     def _known(self) -> bool:
         """Every Sentinel knows the others and the replica, so that they can agree upon another."""
-        told = [node.says("SENTINEL", "MASTER", "accounts") for node in self.others]
-        flat = [dict(zip(it[::2], it[1::2], strict=True)) for it in told if isinstance(it, list)]
+        replies = [node.says("SENTINEL", "MASTER", "accounts") for node in self.others]
+        flat = [dict(zip(it[::2], it[1::2], strict=True)) for it in replies if isinstance(it, list)]
         return len(flat) == 3 and all(it[b"num-other-sentinels"] == b"2" and it[b"num-slaves"] == b"1" for it in flat)
 
 

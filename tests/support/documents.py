@@ -16,8 +16,8 @@ def blocks(document: Path, language: str = "sh") -> list[str]:
 def block(language: str) -> str:
     """The one block of the two guides in that language."""
     text = f"{INTEGRATING.read_text()}\n{OPERATIONS.read_text()}"
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    code: str = found
+    [content] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    code: str = content
     return code
 
 

@@ -91,7 +91,7 @@ class FakeSmtpServer:
     async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:
         (recipient,) = envelope.rcpt_tos
         assert isinstance(envelope.content, bytes)
-        answer = next((said for begin, said in self.answers.items() if recipient.startswith(begin)), None)
+        answer = next((reply for begin, reply in self.answers.items() if recipient.startswith(begin)), None)
         if answer in {None, DROP} and not (self.holding and recipient.startswith("before")):
             self.accepted.append((recipient, envelope.content))
         self.attempted.add(recipient)
@@ -121,8 +121,8 @@ class FakeSmtpServer:
 
     def mails(self, recipient: str) -> list[EmailMessage]:
         """Every letter to somebody, oldest first."""
-        found = [content for to, content in list(self.accepted) if to == recipient]
-        return [message_from_bytes(content, policy=policy.default) for content in found]
+        contents = [content for to, content in list(self.accepted) if to == recipient]
+        return [message_from_bytes(content, policy=policy.default) for content in contents]
 
     def seen(self) -> Counter[str]:
         """How many letters were taken for each recipient."""

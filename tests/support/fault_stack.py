@@ -149,8 +149,8 @@ class Stack:
 
     def waiting(self, statement: str) -> int:
         """How many statements that begin like this wait for somebody's lock."""
-        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND starts_with(query, $1)"
-        number: int = self.sql(asked, statement)[0][0]
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND starts_with(query, $1)"
+        number: int = self.sql(query, statement)[0][0]
         return number
 
     # -- mail ------------------------------------------------------------------------------------------

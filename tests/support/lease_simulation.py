@@ -164,7 +164,7 @@ class Simulation:
         elif not isinstance(it.action, Stop):
             self._advance(it, self._statement(it, it.action))
 
-    def fail(self, process: int, fate: str) -> None:
+    def fail(self, process: int, failure: str) -> None:
         """The next step gets no answer: it was executed, it will be executed late, or never."""
         it = self.processes[process]
         if isinstance(it.action, REDIS_STEPS) and not (
@@ -173,9 +173,9 @@ class Simulation:
             self._connect(it)
             assert it.connection is not None
             command = self._command(it, it.action)
-            if fate == "executed":
+            if failure == "executed":
                 command()
-            elif fate == "late":
+            elif failure == "late":
                 self.late.append((*it.connection, command))
             it.state, it.connection = distrust(it.state), None
         if not isinstance(it.action, Stop):

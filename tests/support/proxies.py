@@ -37,7 +37,7 @@ class ReceivedRequest:
 
     def header(self, name: str) -> list[str]:
         """What stands in a header for programs that take every other sign in its name for a dash."""
-        return [value for said, value in self.headers if _dashed(said) == name.lower()]
+        return [value for key, value in self.headers if _dashed(key) == name.lower()]
 
 
 def _dashed(name: str) -> str:

@@ -23,9 +23,9 @@ async def claim(world: World, email: str = ALICE) -> User:
     await world.deliver_mail()
     world.mailer.letters.clear()
     async with world.begin() as work:
-        found = await work.users.by_email(email)
-    assert found is not None
-    return found
+        user = await work.users.by_email(email)
+    assert user is not None
+    return user
 
 
 def stored_mail(world: World, mail: OutboxMail) -> OutboxMail:

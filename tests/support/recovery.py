@@ -248,10 +248,10 @@ class Theft(RuleBasedStateMachine):
 
     def nothing_of_the_thiefs_works(self) -> None:
         pair = self.do(self.world.login(login=OWNER, password=OWNERS))
-        for theirs in self.pairs:
-            caller = self.tried(self.world.authenticate(theirs.access_token))
+        for thiefs_pair in self.pairs:
+            caller = self.tried(self.world.authenticate(thiefs_pair.access_token))
             assert caller is None or caller.user_id != self.account
-            self.tried(self.world.refresh(refresh_token=theirs.refresh_token))
+            self.tried(self.world.refresh(refresh_token=thiefs_pair.refresh_token))
         for login in (OWNER, THIEF, FENCE, "queen"):
             for password in PASSWORDS_OF_THE_THIEF:
                 entered = self.tried(self.world.login(login=login, password=password))

@@ -149,14 +149,14 @@ class Load:
                 answer = api.client.request(method, path, headers=bearer(token) if token else {}, **content)
             self.seconds.append(time.monotonic() - began)
             self.answers[f"{method} {path} {answer.status_code}"] += 1
-            said: dict[str, str] = answer.json() if answer.content else {}
+            document: dict[str, str] = answer.json() if answer.content else {}
             # More logins than the machine can hash are told to come again, and do.
-            if said.get("code") != "overloaded":
+            if document.get("code") != "overloaded":
                 break
             self._over.wait(int(answer.headers["retry-after"]))
         assert answer.status_code == status, f"{method} {path} {answer.status_code} {answer.text}"
-        assert status != 401 or said["code"] == "token_revoked"
-        return said
+        assert status != 401 or document["code"] == "token_revoked"
+        return document
 
 
 def signer(pair: dict[str, str]) -> str:

@@ -108,9 +108,9 @@ class SpyingBlocklist(MemoryBlocklist):
     def __post_init__(self) -> None:
         super().__init__()
 
-    async def publish(self, floors: Mapping[UUID, int]) -> None:
-        self.published.append(dict(floors))
-        await super().publish(floors)
+    async def publish(self, min_generations: Mapping[UUID, int]) -> None:
+        self.published.append(dict(min_generations))
+        await super().publish(min_generations)
 
 
 def claim(email: str = "ada@example.org", *, username: str | None = None, role: Role = Role.MEMBER) -> User:
@@ -141,8 +141,8 @@ async def wait_until(condition: Callable[[], object], *, within: float = 30) -> 
     """Waits, seconds, for what nobody tells; it may have to be asked for."""
     async with asyncio.timeout(within):
         while True:
-            found = condition()
-            if await found if isawaitable(found) else found:
+            result = condition()
+            if await result if isawaitable(result) else result:
                 return
             await asyncio.sleep(0.01)
 

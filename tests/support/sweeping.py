@@ -96,20 +96,22 @@ def calls(openapi: dict[str, Any]) -> list[Call]:
 
 def _shape(openapi: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
     for body in operation.get("requestBody", {}).get("content", {}).values():
-        found: dict[str, Any] = openapi["components"]["schemas"][body["schema"]["$ref"].rsplit("/", 1)[-1]]
-        return found
+        schema: dict[str, Any] = openapi["components"]["schemas"][body["schema"]["$ref"].rsplit("/", 1)[-1]]
+        return schema
     return {}
 
 
 def _fields(openapi: dict[str, Any], operation: dict[str, Any]) -> dict[str, str] | None:
     if "requestBody" not in operation:
         return None
-    return {name: _kind(openapi, said) for name, said in _shape(openapi, operation)["properties"].items()}
+    return {
+        name: _kind(openapi, field_schema) for name, field_schema in _shape(openapi, operation)["properties"].items()
+    }
 
 
-def _kind(openapi: dict[str, Any], said: dict[str, Any]) -> str:
-    kinds = [one for one in said.get("anyOf", [said]) if one.get("type") != "null"]
-    nullable = len(kinds) != len(said.get("anyOf", [said]))
+def _kind(openapi: dict[str, Any], field_schema: dict[str, Any]) -> str:
+    kinds = [one for one in field_schema.get("anyOf", [field_schema]) if one.get("type") != "null"]
+    nullable = len(kinds) != len(field_schema.get("anyOf", [field_schema]))
     if "$ref" in kinds[0]:
         kinds = [openapi["components"]["schemas"][kinds[0]["$ref"].rsplit("/", 1)[-1]]]
     return ("enum" if "enum" in kinds[0] else str(kinds[0]["type"])) + ("?" if nullable else "")

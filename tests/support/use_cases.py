@@ -145,9 +145,9 @@ class InterruptedHasher(MemoryHasher):
         super().__init__()
 
     async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
-        found = await super().verify(password, password_hash, *others)
+        verdict = await super().verify(password, password_hash, *others)
         await self._interrupt()
-        return found
+        return verdict
 
     async def hash(self, password: str, *, like: str | None = None) -> str:
         made = await super().hash(password, like=like)

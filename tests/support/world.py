@@ -233,6 +233,6 @@ class World:
         """Deliver what is owed, and take the token out of the newest letter to that address."""
         await self.deliver_mail(limit=100)
         letter = [letter for letter in self.mailer.letters if letter.recipient == email][-1]
-        found = _TOKEN.search(letter.text)
-        assert found is not None, letter.text
-        return found[1]
+        match = _TOKEN.search(letter.text)
+        assert match is not None, letter.text
+        return match[1]

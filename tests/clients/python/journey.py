@@ -30,8 +30,8 @@ def call(method: str, path: str, body: Any = None, token: str = "") -> tuple[int
 def log_in() -> dict[str, Any]:
     status, pair = call("POST", "/v1/login", {"login": os.environ["LOGIN"], "password": os.environ["PASSWORD"]})
     assert status == 200, status
-    found: dict[str, Any] = pair
-    return found
+    token_pair: dict[str, Any] = pair
+    return token_pair
 
 
 def refused(accept: Callable[[str], object], token: str) -> bool:

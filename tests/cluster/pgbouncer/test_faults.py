@@ -78,6 +78,6 @@ def test_two_migrations_run_concurrently_through_pgbouncer(bouncer: PgBouncer) -
 
 @pytest.mark.anyio
 async def test_doctor_reports_parameters_that_pgbouncer_drops(pair: Pair) -> None:
-    found = [it async for it in check_database(settings_of(pair.service.environ), now)]
-    assert [it.state for it in found if "statement_timeout" in str(it)] == [State.WARNING]
-    assert not [it for it in found if it.state is State.ERROR and "fsync" not in str(it)]
+    findings = [it async for it in check_database(settings_of(pair.service.environ), now)]
+    assert [it.state for it in findings if "statement_timeout" in str(it)] == [State.WARNING]
+    assert not [it for it in findings if it.state is State.ERROR and "fsync" not in str(it)]
