@@ -107,15 +107,15 @@ async def _online() -> None:
                 await stack.enter_async_context(reporting_blockers(watching, pid=pid, say=_say))
                 await connection.commit()
             schema = await _schema(database)
-            asked = getattr(context.config.cmd_opts, "cmd", (None,))[0]
-            if schema.newer and asked is command.upgrade:
+            subcommand = getattr(context.config.cmd_opts, "cmd", (None,))[0]
+            if schema.newer and subcommand is command.upgrade:
                 message = (
                     f"The schema {schema.revision} is newer than this version and compatible with it: nothing to do."
                 )
                 context.config.print_stdout(message)
             else:
                 await connection.run_sync(_migrate)
-                if asked in {command.upgrade, command.downgrade}:
+                if subcommand in {command.upgrade, command.downgrade}:
                     now = (await _schema(database)).revision
                     context.config.print_stdout(_went(schema.revision, now))
     except (

@@ -228,13 +228,15 @@ EVERYWHERE = (*PACKAGES, "migrations")
 
 def no_private_names_of_others(name: str, tree: ast.Module) -> list[str]:
     """What a library marks as private may change in any release. `install.py` runs where pip alone is installed."""
-    found = [module for module in imports(tree) if re.search(r"(^|\.)_[a-z]", module)]
+    private_modules = [module for module in imports(tree) if re.search(r"(^|\.)_[a-z]", module)]
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr) and name_of(node.value) not in OWN:
-            found.append(ast.unparse(node))
+            private_modules.append(ast.unparse(node))
         if isinstance(node, ast.ClassDef):
-            found += [f"{node.name}: {attribute}" for attribute in sorted(used_in(node) - defined_in(node))]
-    return [it for it in found if (name, it) != ("entrypoints/install.py", "pip._vendor.packaging.requirements")]
+            private_modules += [f"{node.name}: {attribute}" for attribute in sorted(used_in(node) - defined_in(node))]
+    return [
+        it for it in private_modules if (name, it) != ("entrypoints/install.py", "pip._vendor.packaging.requirements")
+    ]
 
 
 OWN = {"self", "cls"}

@@ -259,7 +259,7 @@ def test_provenance_is_derived_from_events_and_unknown_in_later_rows(fresh: str)
     async def after(connection: "asyncpg.Connection") -> dict[str, tuple[str | None, str | None]]:
         await insert(connection, "later", "imported")
         rows = await connection.fetch("SELECT email, provenance, imported_at::date::text FROM users")
-        return {email: tuple(found) for email, *found in rows}
+        return {email: tuple(values) for email, *values in rows}
 
     run_on(fresh, before)
     migrate(fresh, "upgrade", "head")

@@ -25,11 +25,11 @@ def remove(rows: Rows, user_id: UUID, *, now: datetime, until: datetime | None) 
 
 
 def restore(rows: Rows, user_id: UUID, *, email: str, now: datetime) -> User | None:
-    found = rows.deletions.get(user_id)
-    if found is None or not found[0].can_be_undone(now):
+    entry = rows.deletions.get(user_id)
+    if entry is None or not entry[0].can_be_undone(now):
         return None
     del rows.deletions[user_id]
-    rows.users[user_id] = replace(found[1], email=email, verified=False, disabled=False)
+    rows.users[user_id] = replace(entry[1], email=email, verified=False, disabled=False)
     return rows.users[user_id]
 
 

@@ -34,12 +34,12 @@ class MemoryEmailChanges(EmailChanges):
 
     async def newest_undoable(self, email: str, *, since: datetime) -> EmailChange | None:
         await checkpoint()
-        found = [
+        candidates = [
             change
             for change in self._rows.email_changes.values()
             if change.old_email == email and change.closed_at is None and (change.confirmed_at or since) > since
         ]
-        return max(found, key=lambda change: change.id, default=None)
+        return max(candidates, key=lambda change: change.id, default=None)
 
     async def update(self, change: EmailChange) -> None:
         await checkpoint()

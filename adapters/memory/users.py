@@ -127,8 +127,8 @@ class MemoryUsers(Users):
 
     async def undoable_deletion(self, email: str, *, now: datetime) -> Deletion | None:
         await checkpoint()
-        found = [it for it, _ in self._rows.deletions.values() if it.email == email and it.can_be_undone(now)]
-        return max(found, key=lambda it: it.deleted_at, default=None)
+        candidates = [it for it, _ in self._rows.deletions.values() if it.email == email and it.can_be_undone(now)]
+        return max(candidates, key=lambda it: it.deleted_at, default=None)
 
     async def restore(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
         await checkpoint()

@@ -48,8 +48,8 @@ async def deletion_of_user(connection: Connection, user_id: UUID) -> Deletion | 
 
 
 async def undoable_deletion(connection: Connection, email: str, *, now: datetime) -> Deletion | None:
-    asked = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
-    latest = asked.where(deletions.c.email == email, deletions.c.until > now).order_by(deletions.c.deleted_at.desc())
+    query = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
+    latest = query.where(deletions.c.email == email, deletions.c.until > now).order_by(deletions.c.deleted_at.desc())
     row = await connection.fetch_row(latest.limit(1))
     return None if row is None else deletion_of(row)
 
@@ -67,8 +67,8 @@ async def restore(connection: Connection, user_id: UUID, *, email: str, now: dat
         "deleted_at": None,
     }
     back = update(users).where(users.c.id == user_id).values(values).returning(users)
-    found = await connection.fetch_row(back)
-    return None if found is None else user_of(found)
+    restored_row = await connection.fetch_row(back)
+    return None if restored_row is None else user_of(restored_row)
 
 
 async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[bool], limit: int) -> tuple[int, bool]:

@@ -25,9 +25,9 @@ class PostgresEmailChanges(EmailChanges):
         return await self._one(select(address_changes).where(address_changes.c.id == change_id))
 
     async def by_user(self, user_id: UUID) -> Sequence[EmailChange]:
-        theirs = select(address_changes).where(address_changes.c.user_id == user_id)
-        found = await self._connection.fetch(theirs.order_by(address_changes.c.id.desc()))
-        return [change_of(row) for row in found]
+        query = select(address_changes).where(address_changes.c.user_id == user_id)
+        rows = await self._connection.fetch(query.order_by(address_changes.c.id.desc()))
+        return [change_of(row) for row in rows]
 
     async def newest(self, user_id: UUID) -> EmailChange | None:
         query = select(address_changes).where(address_changes.c.user_id == user_id)
@@ -42,8 +42,8 @@ class PostgresEmailChanges(EmailChanges):
         return await self._one(away.order_by(address_changes.c.id.desc()).limit(1))
 
     async def update(self, change: EmailChange) -> None:
-        kept = update(address_changes).where(address_changes.c.id == change.id)
-        await self._connection.execute(kept.values(row_of_change(change)))
+        statement = update(address_changes).where(address_changes.c.id == change.id)
+        await self._connection.execute(statement.values(row_of_change(change)))
 
     async def close(self, user_id: UUID, *, now: datetime, since: int = 0, back_to: str | None = None) -> None:
         closed = update(address_changes).where(
@@ -56,9 +56,9 @@ class PostgresEmailChanges(EmailChanges):
         await self._connection.execute(closed.values(closed_at=now))
 
     async def delete_unconfirmed(self, user_id: UUID) -> None:
-        theirs = address_changes.c.user_id == user_id
+        of_user = address_changes.c.user_id == user_id
         await self._connection.execute(
-            delete(address_changes).where(theirs, address_changes.c.confirmed_at.is_(None))
+            delete(address_changes).where(of_user, address_changes.c.confirmed_at.is_(None))
         )
 
     async def _one(self, statement: Any) -> EmailChange | None:

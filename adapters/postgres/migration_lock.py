@@ -82,9 +82,9 @@ class _WaitReport:
         self._since: dict[int, float] = {}
         self._reported: set[int] = set()
 
-    async def look(self, connection: AsyncConnection, **asked: int) -> None:
+    async def look(self, connection: AsyncConnection, **parameters: int) -> None:
         now = asyncio.get_running_loop().time()
-        sessions = {row.pid: row for row in await connection.execute(self._question, asked)}
+        sessions = {row.pid: row for row in await connection.execute(self._question, parameters)}
         self._since = {pid: self._since.get(pid, now) for pid in sessions}
         for pid, row in sessions.items():
             if pid not in self._reported and now - self._since[pid] >= REPORT_AFTER_SECONDS:

@@ -179,10 +179,10 @@ class PostgresSessions(Sessions):
         return len(min_generations)
 
     async def await_revocations(self, user_id: UUID) -> None:
-        theirs = select(sessions.c.id, MIN_GENERATION).where(
+        query = select(sessions.c.id, MIN_GENERATION).where(
             sessions.c.user_id == user_id, sessions.c.revocation_pending
         )
-        self.raised.update({row["id"]: row["min_generation"] for row in await self._connection.fetch(theirs)})
+        self.raised.update({row["id"]: row["min_generation"] for row in await self._connection.fetch(query)})
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:
         ending = update(sessions).where(which).values(_AS_ENDED).returning(sessions.c.id)

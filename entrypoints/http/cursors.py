@@ -14,8 +14,8 @@ def cursor_of(place: PageCursor) -> str:
 def place_of(cursor: str, query: str = "") -> PageCursor:
     """A position in the list of users that start with the query, or of all users. Raises `malformed`."""
     try:
-        said = urlsafe_b64decode(cursor.encode("ascii") + b"==")
-        place = PageCursor(UUID(bytes=said[:16]), said[16:].decode("ascii"))
+        content = urlsafe_b64decode(cursor.encode("ascii") + b"==")
+        place = PageCursor(UUID(bytes=content[:16]), content[16:].decode("ascii"))
     except ValueError:
         place = None
     if place is None or cursor_of(place) != cursor or "\0" in place.key:

@@ -71,9 +71,9 @@ class Paths:
         """The path of a request, with `raw` as it was sent; None if there is none."""
         if b"%" in raw:
             return None
-        found = self._plain.get(path)
-        if found is None:
+        path_found = self._plain.get(path)
+        if path_found is None:
             for pattern, candidate in self._patterns.items():
                 if pattern.fullmatch(path):
                     return candidate
-        return found
+        return path_found

@@ -26,7 +26,7 @@ from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-NOBODY = UUID("01939c00-0000-7000-8000-000000000000")
+UNKNOWN_ID = UUID("01939c00-0000-7000-8000-000000000000")
 MEMBER, MODERATOR, ADMIN = Role
 
 Deed = Callable[[World, AccessToken, UUID], Awaitable[object]]
@@ -56,7 +56,7 @@ FALLS: list[Deed] = [partial(_grant, MEMBER), partial(_grant, MODERATOR), _disab
 NAMES = ["demote", "demote a little", "disable", "disable and demote", "delete"]
 
 
-async def met(world: World, actor: Role, target: Role) -> tuple[AccessToken, User]:
+async def caller_and_target(world: World, actor: Role, target: Role) -> tuple[AccessToken, User]:
     """An actor, a target, and another admin."""
     await world.user("root@example.org", role=ADMIN)
     await world.user(ALICE, role=actor)
@@ -70,7 +70,7 @@ async def met(world: World, actor: Role, target: Role) -> tuple[AccessToken, Use
 @pytest.mark.parametrize("actor", Role)
 @pytest.mark.parametrize("deed", [*(partial(_grant, role) for role in Role), _disable, _delete])
 async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, target: Role) -> None:
-    caller, user = await met(world, actor, target)
+    caller, user = await caller_and_target(world, actor, target)
     before = world.store.rows.copy()
     code = await error_code_of(deed(world, caller, user.id))
     below = None if target is not ADMIN else ErrorCode.FORBIDDEN
@@ -95,7 +95,7 @@ async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, t
 async def test_sessions_of_users_with_a_lower_role_can_be_ended(
     world: World, actor: Role, target: Role, code: ErrorCode | None
 ) -> None:
-    caller, user = await met(world, actor, target)
+    caller, user = await caller_and_target(world, actor, target)
     pair = await world.log_in(BOB)
     assert await error_code_of(world.admin_revoke_sessions(caller, user.id)) is code
     assert await token_errors(world, pair) == ((None, None) if code else REVOKED)
@@ -104,7 +104,7 @@ async def test_sessions_of_users_with_a_lower_role_can_be_ended(
 
 @pytest.mark.parametrize("role", Role)
 async def test_a_granted_role_takes_effect_at_once(world: World, role: Role) -> None:
-    caller, user = await met(world, ADMIN, MEMBER)
+    caller, user = await caller_and_target(world, ADMIN, MEMBER)
     changed = await world.change_user(caller, user.id, role=role)
     assert changed.role is role
     assert world.store.rows.users[user.id] == changed
@@ -112,7 +112,7 @@ async def test_a_granted_role_takes_effect_at_once(world: World, role: Role) -> 
 
 
 async def test_granting_the_current_role_changes_nothing(world: World) -> None:
-    caller, user = await met(world, ADMIN, MODERATOR)
+    caller, user = await caller_and_target(world, ADMIN, MODERATOR)
     pair = await world.log_in(BOB)
     await world.change_user(caller, user.id, role=MODERATOR, disabled=False)
     assert await token_errors(world, pair) == (None, None)
@@ -120,23 +120,23 @@ async def test_granting_the_current_role_changes_nothing(world: World) -> None:
 
 @pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
 async def test_an_unknown_user_is_not_found(world: World, deed: Deed) -> None:
-    caller, _ = await met(world, ADMIN, MEMBER)
+    caller, _ = await caller_and_target(world, ADMIN, MEMBER)
     with refused(ErrorCode.NOT_FOUND):
-        await deed(world, caller, NOBODY)
+        await deed(world, caller, UNKNOWN_ID)
 
 
 @pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
 async def test_a_refused_actor_does_not_learn_which_users_exist(world: World, deed: Deed) -> None:
-    caller, user = await met(world, MEMBER, MEMBER)
-    said = [await error_code_of(deed(world, caller, user_id)) for user_id in (user.id, NOBODY)]
-    assert said == [ErrorCode.ROLE_REQUIRED] * 2
+    caller, user = await caller_and_target(world, MEMBER, MEMBER)
+    codes = [await error_code_of(deed(world, caller, user_id)) for user_id in (user.id, UNKNOWN_ID)]
+    assert codes == [ErrorCode.ROLE_REQUIRED] * 2
 
 
 # -- disabling and deleting -------------------------------------------------------------------------------
 
 
 async def test_disabling_ends_every_session_and_enabling_restores_none(world: World) -> None:
-    caller, user = await met(world, ADMIN, MEMBER)
+    caller, user = await caller_and_target(world, ADMIN, MEMBER)
     pairs = [await world.log_in(BOB), await world.log_in(BOB)]
 
     assert (await world.change_user(caller, user.id, disabled=True)).disabled
@@ -150,7 +150,7 @@ async def test_disabling_ends_every_session_and_enabling_restores_none(world: Wo
 
 
 async def test_role_and_ban_can_change_together(world: World) -> None:
-    caller, user = await met(world, ADMIN, MODERATOR)
+    caller, user = await caller_and_target(world, ADMIN, MODERATOR)
     pair = await world.log_in(BOB)
     changed = await world.change_user(caller, user.id, role=MEMBER, disabled=True)
     assert (changed.role, changed.disabled) == (MEMBER, True)
@@ -158,7 +158,7 @@ async def test_role_and_ban_can_change_together(world: World) -> None:
 
 
 async def test_a_deleted_user_is_refused_and_the_address_is_free(world: World) -> None:
-    caller, user = await met(world, ADMIN, MEMBER)
+    caller, user = await caller_and_target(world, ADMIN, MEMBER)
     pair = await world.log_in(BOB)
 
     await world.delete_user(caller, user.id)
@@ -193,7 +193,7 @@ async def _removed(world: World, actor: UUID) -> None:
 async def test_an_actor_demoted_since_the_token_was_issued_is_refused(
     world: World, deed: Deed, fell: Callable[[World, UUID], Awaitable[None]]
 ) -> None:
-    caller, user = await met(world, ADMIN, MEMBER)
+    caller, user = await caller_and_target(world, ADMIN, MEMBER)
     await fell(world, caller.user_id)
     assert caller.role is ADMIN
     with refused(ErrorCode.ROLE_REQUIRED):
@@ -202,14 +202,14 @@ async def test_an_actor_demoted_since_the_token_was_issued_is_refused(
 
 @pytest.mark.parametrize("deed", [partial(_grant, ADMIN), _disable, _delete, _end])
 async def test_an_unverified_actor_has_no_role(world: World, deed: Deed) -> None:
-    _, user = await met(world, MEMBER, MEMBER)
+    _, user = await caller_and_target(world, MEMBER, MEMBER)
     await world.create_user(email="carol@example.org", role=ADMIN, verified=False, password=PASSWORD)
     with refused(ErrorCode.ROLE_REQUIRED):
         await deed(world, await world.caller("carol@example.org"), user.id)
 
 
 async def test_an_actor_promoted_since_the_token_was_issued_has_the_new_role(world: World) -> None:
-    caller, user = await met(world, MEMBER, MEMBER)
+    caller, user = await caller_and_target(world, MEMBER, MEMBER)
     await world.grant_role(email=ALICE, role=ADMIN)
     assert caller.role is MEMBER
     assert (await world.change_user(caller, user.id, role=MODERATOR)).role is MODERATOR
@@ -239,18 +239,22 @@ async def test_the_last_admin_cannot_be_removed(world: World, fall: Deed) -> Non
 
 @pytest.mark.parametrize("fall", FALLS, ids=NAMES)
 async def test_one_of_several_admins_can_be_removed(world: World, fall: Deed) -> None:
-    caller, _ = await met(world, ADMIN, MEMBER)
+    caller, _ = await caller_and_target(world, ADMIN, MEMBER)
     await fall(world, caller, caller.user_id)
     assert [user.email for user in governing(world)] == ["root@example.org"]
 
 
-@pytest.mark.parametrize("theirs", FALLS, ids=NAMES)
-@pytest.mark.parametrize("ours", FALLS, ids=NAMES)
-async def test_of_two_admins_who_leave_concurrently_one_remains(world: World, ours: Deed, theirs: Deed) -> None:
+@pytest.mark.parametrize("second_deed", FALLS, ids=NAMES)
+@pytest.mark.parametrize("first_deed", FALLS, ids=NAMES)
+async def test_of_two_admins_who_leave_concurrently_one_remains(
+    world: World, first_deed: Deed, second_deed: Deed
+) -> None:
     alice, bob = await world.user(ALICE, role=ADMIN), await world.user(BOB, role=ADMIN)
     one, other = await world.caller(ALICE), await world.caller(BOB)
 
-    outcomes = await run_concurrently([partial(ours, world, one, alice.id), partial(theirs, world, other, bob.id)])
+    outcomes = await run_concurrently(
+        [partial(first_deed, world, one, alice.id), partial(second_deed, world, other, bob.id)]
+    )
 
     assert len(governing(world)) == 1
     (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, Refusal))
@@ -259,7 +263,7 @@ async def test_of_two_admins_who_leave_concurrently_one_remains(world: World, ou
 
 @pytest.mark.parametrize("fall", [*FALLS, _end], ids=[*NAMES, "end sessions"])
 async def test_admins_cannot_manage_each_other(world: World, fall: Deed) -> None:
-    caller, peer = await met(world, ADMIN, ADMIN)
+    caller, peer = await caller_and_target(world, ADMIN, ADMIN)
     before = world.store.rows.copy()
     with refused(ErrorCode.FORBIDDEN):
         await fall(world, caller, peer.id)
@@ -268,7 +272,7 @@ async def test_admins_cannot_manage_each_other(world: World, fall: Deed) -> None
 
 @pytest.mark.parametrize("deed", [*FALLS, _end], ids=[*NAMES, "end sessions"])
 async def test_an_unverified_admin_can_be_managed_by_admins(world: World, deed: Deed) -> None:
-    caller, _ = await met(world, ADMIN, MEMBER)
+    caller, _ = await caller_and_target(world, ADMIN, MEMBER)
     made = await world.create_user(email="carol@example.org", role=ADMIN, verified=False, password=PASSWORD)
     assert made is not None
     await deed(world, caller, made.id)

@@ -29,10 +29,10 @@ class UnavailableBlocklist(MemoryBlocklist):
 
 
 class CountingStore(MemoryRevocationStore):
-    asked = 0
+    calls = 0
 
     async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
-        self.asked += 1
+        self.calls += 1
         return await super().min_generations(sessions)
 
 
@@ -53,12 +53,12 @@ async def test_a_text_that_is_not_a_token_is_refused(world: World, text: str) ->
 
 
 @pytest.mark.parametrize("held", Role)
-@pytest.mark.parametrize("asked", Role)
-async def test_a_required_role_admits_it_and_higher_roles(world: World, held: Role, asked: Role) -> None:
+@pytest.mark.parametrize("required", Role)
+async def test_a_required_role_admits_it_and_higher_roles(world: World, held: Role, required: Role) -> None:
     await world.user(ALICE, role=held)
     token = (await world.log_in(ALICE)).access_token
-    code = await error_code_of(world.authenticate(token, role=asked))
-    assert code is (None if list(Role).index(held) >= list(Role).index(asked) else ErrorCode.ROLE_REQUIRED)
+    code = await error_code_of(world.authenticate(token, role=required))
+    assert code is (None if list(Role).index(held) >= list(Role).index(required) else ErrorCode.ROLE_REQUIRED)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -114,7 +114,7 @@ async def test_an_incomplete_blocklist_falls_back_to_one_query_of_the_store(worl
 
     assert await error_code_of(authenticate(here.access_token)) is ErrorCode.TOKEN_REVOKED
     assert await error_code_of(authenticate(there.access_token)) is None
-    assert store.asked == 2
+    assert store.calls == 2
 
 
 async def test_a_session_unknown_to_the_store_counts_as_ended(world: World) -> None:

@@ -53,8 +53,8 @@ async def test_link_goes_to_the_new_address_and_a_notice_to_the_old(world: World
     assert {link.id, notice.id} <= set(world.nudged)
     assert world.store.rows.users[user.id] == user
     assert await token_errors(world, pair) == (None, None)
-    asked = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_CHANGE_ASKED]
-    assert [(event.user_id, event.actor_id, event.client_info.ip, event.detail) for event in asked] == [
+    events = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_CHANGE_ASKED]
+    assert [(event.user_id, event.actor_id, event.client_info.ip, event.detail) for event in events] == [
         (user.id, user.id, "192.0.2.7", "")
     ]
 

@@ -25,11 +25,11 @@ async def test_a_client_authenticates_with_its_secret(world: World) -> None:
 
 async def test_only_a_digest_of_a_secret_is_stored(world: World) -> None:
     client, secret = await world.add_client(name="billing")
-    [kept] = await world.list_clients()
-    assert kept == client
-    assert kept.secret_digest == sha256(secret.encode()).digest()
+    [client_stored] = await world.list_clients()
+    assert client_stored == client
+    assert client_stored.secret_digest == sha256(secret.encode()).digest()
     assert secret not in repr(vars(world.store))
-    assert "secret_digest" not in repr(kept)
+    assert "secret_digest" not in repr(client_stored)
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "secret", "\0", "é", "x" * 10_000])

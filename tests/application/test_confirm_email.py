@@ -41,7 +41,7 @@ def acts(world: World, action: EventType) -> list[User | None]:
     return [world.store.rows.users.get(event.user_id) for event in events]
 
 
-def kept(world: World, user: User) -> User:
+def user_now(world: World, user: User) -> User:
     return world.store.rows.users[user.id]
 
 
@@ -52,7 +52,7 @@ async def test_the_link_to_the_new_address_changes_the_address_only(world: World
 
     moved = await world.confirm_email(token=await world.mailed_token(NEW))
 
-    assert moved == user.with_email(NEW) == kept(world, user)
+    assert moved == user.with_email(NEW) == user_now(world, user)
     assert moved.credential_version == user.credential_version + 1
     assert world.store.rows.email_changes[change.id] == change.confirmed(world.clock())
     assert await token_errors(world, pair) == (None, None)
@@ -67,9 +67,9 @@ async def test_confirming_is_idempotent(world: World) -> None:
     user = await world.user(ALICE)
     token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
     outcomes = await run_concurrently([partial(world.confirm_email, token=token)] * 40)
-    assert outcomes == [kept(world, user)] * 40
-    assert kept(world, user) == user.with_email(NEW)
-    assert acts(world, EventType.EMAIL_CHANGED) == [kept(world, user)]
+    assert outcomes == [user_now(world, user)] * 40
+    assert user_now(world, user) == user.with_email(NEW)
+    assert acts(world, EventType.EMAIL_CHANGED) == [user_now(world, user)]
     assert len(queued_mails(world, MailKind.EMAIL_CHANGED)) == 1
 
 
@@ -217,7 +217,7 @@ async def test_an_unverified_user_with_a_pending_change_is_removed_at_verificati
             await _reset(world, planted)
         with refused(ErrorCode.LINK_INVALID):
             await world.confirm_email(token=token)
-        assert kept(world, planted).email == BOB
+        assert user_now(world, planted).email == BOB
         await _remove(world, planted)
 
 
@@ -265,11 +265,11 @@ async def test_two_users_swap_their_addresses_in_either_order(world: World, orde
     people = await swapping(world)
     for place in order:
         await world.confirm_email(token=people[place][1])
-    assert [(kept(world, user).email, kept(world, user).verified) for user, _ in people] == [
+    assert [(user_now(world, user).email, user_now(world, user).verified) for user, _ in people] == [
         (BOB, True),
         (ALICE, True),
     ]
-    assert acts(world, EventType.EMAIL_LOST) == [kept(world, people[order[1]][0])]
+    assert acts(world, EventType.EMAIL_LOST) == [user_now(world, people[order[1]][0])]
     for _, token in people:
         assert (await world.confirm_email(token=token)).verified
     assert len(acts(world, EventType.EMAIL_CHANGED)) == 2
@@ -279,7 +279,7 @@ async def test_two_users_swap_their_addresses_concurrently(world: World) -> None
     people = await swapping(world)
     outcomes = await run_concurrently([partial(world.confirm_email, token=token) for _, token in people])
     assert all(isinstance(outcome, User) for outcome in outcomes)
-    assert [kept(world, user).email for user, _ in people] == [BOB, ALICE]
+    assert [user_now(world, user).email for user, _ in people] == [BOB, ALICE]
 
 
 async def test_a_displaced_user_is_unverified_until_their_own_link_is_used(world: World) -> None:
@@ -290,7 +290,7 @@ async def test_a_displaced_user_is_unverified_until_their_own_link_is_used(world
 
     await world.confirm_email(token=alices_link)
 
-    displaced = kept(world, bob)
+    displaced = user_now(world, bob)
     assert displaced == bob.evicted_from_email(ALICE)
     assert await error_code_of(world.authenticate(pair.access_token)) is ErrorCode.TOKEN_REVOKED
     renewed = await world.refresh(refresh_token=pair.refresh_token)
@@ -324,7 +324,7 @@ async def test_a_displaced_user_cannot_regain_the_address_even_if_it_is_free(wor
     for notice in notices:
         with refused(ErrorCode.LINK_INVALID):
             await world.restore_email(token=notice)
-    assert kept(world, bob).email == ALICE
+    assert user_now(world, bob).email == ALICE
 
 
 async def test_a_displaced_user_can_verify_by_a_verification_link(world: World) -> None:
@@ -345,7 +345,7 @@ async def test_evicted_user_who_registered_keeps_the_role_at_verification(world:
     await world.confirm_email(
         token=change_link(world, await request_email_change(world, alice, BOB), LinkPurpose.EMAIL)
     )
-    assert not kept(world, bob).verified
+    assert not user_now(world, bob).verified
     await world.request_verification(email=ALICE)
     user = await world.verify(token=await world.mailed_token(ALICE))
     assert (user.id, user.verified, user.role) == (bob.id, True, Role.MODERATOR)
@@ -358,8 +358,8 @@ async def test_a_displaced_user_survives_another_verification_of_the_address(wor
     (notice,) = queued_mails(world, MailKind.EMAIL_CHANGED)
     back = world.store.rows.email_changes[notice.change_id or alice.id]
     await world.restore_email(token=change_link(world, back, LinkPurpose.RESTORE))
-    assert kept(world, alice).email == ALICE
-    assert kept(world, bob) == bob.evicted_from_email(ALICE)
+    assert user_now(world, alice).email == ALICE
+    assert user_now(world, bob) == bob.evicted_from_email(ALICE)
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=bobs_link)
     renewed = await world.refresh(refresh_token=pair.refresh_token)
@@ -435,7 +435,7 @@ async def test_the_last_admin_is_not_displaced(world: World) -> None:
         await world.confirm_email(token=members_link)
     assert world.store.rows == before
     assert (await world.confirm_email(token=admins_link)).email == ALICE
-    assert kept(world, member).verified is False
+    assert user_now(world, member).verified is False
     assert (await world.confirm_email(token=members_link)).email == BOB
 
 
@@ -444,7 +444,7 @@ async def test_an_admin_is_displaced_if_another_remains(world: World) -> None:
     people = await swapping(world, roles=(Role.MEMBER, Role.ADMIN))
     for _, token in people:
         await world.confirm_email(token=token)
-    assert [kept(world, user).email for user, _ in people] == [BOB, ALICE]
+    assert [user_now(world, user).email for user, _ in people] == [BOB, ALICE]
 
 
 # -- the mail ---------------------------------------------------------------------------------------------
@@ -462,8 +462,8 @@ async def test_a_mail_with_a_void_link_is_not_sent(world: World) -> None:
         assert gone is not None
         await work.users.remove(gone.id, now=world.clock())
     await world.deliver_mail(limit=100)
-    fates = {mail.recipient: mail.outcome for mail in queued_mails(world, MailKind.CONFIRM_EMAIL)}
-    assert fates == {
+    outcomes = {mail.recipient: mail.outcome for mail in queued_mails(world, MailKind.CONFIRM_EMAIL)}
+    assert outcomes == {
         NEW: DeliveryOutcome.SENT,
         "first@example.net": DeliveryOutcome.DROPPED,
         "late@example.net": DeliveryOutcome.DROPPED,

@@ -350,16 +350,16 @@ async def test_undoing_a_deletion_removes_unverified_users_of_the_address(world:
 async def test_the_owner_recovers_an_account_that_a_thief_moved_and_deleted(world: World) -> None:
     user = await world.user(ALICE)
     await request_email_change(world, user, "thief@example.net")
-    asked = await world.mailed_token(ALICE)
+    undo_token = await world.mailed_token(ALICE)
     world.clock.advance(minutes=1)
     await world.confirm_email(token=await world.mailed_token("thief@example.net"))
     # The mail about the change is not out yet when the account is deleted.
     await world.delete_me(await world.caller("thief@example.net"), password=PASSWORD)
     changed = await world.mailed_token(ALICE)
-    assert changed != asked
+    assert changed != undo_token
     undone = await world.mailed_token("thief@example.net")
     rows = world.store.rows
-    for token in (asked, changed):
+    for token in (undo_token, changed):
         world.store.rows = rows.copy()
         restored = await world.restore_email(token=token)
         assert (restored.id, restored.email, restored.verified) == (user.id, ALICE, True)

@@ -213,17 +213,17 @@ class Slow(Mailer):
 
 
 async def test_a_server_that_refuses_us_is_tried_once_per_batch_and_no_mail_is_lost(world: World) -> None:
-    asked: list[RenderedMail] = []
+    attempted: list[RenderedMail] = []
 
     async def turn_away(letter: RenderedMail, _: StillSending) -> None:
-        asked.append(letter)
+        attempted.append(letter)
         raise MailServerRefused("SMTP MAIL: 550 5.7.60 not as this sender")
 
     mails = [await queue_mail(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(5)]
     deliver = replace(world.deliver_mail, mailer=Slow(world, turn_away))
     for attempt in range(1, 4):
         assert await deliver() == 5
-        assert len(asked) == attempt
+        assert len(attempted) == attempt
         assert {(stored_mail(world, mail).outcome, stored_mail(world, mail).attempts) for mail in mails} == {
             (None, attempt)
         }

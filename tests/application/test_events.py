@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
-async def told(world: World, user_id: UUID) -> list[AuditEvent]:
+async def events_of(world: World, user_id: UUID) -> list[AuditEvent]:
     """Oldest first."""
     page, _ = await world.list_events(user_id, limit=200)
     return list(reversed(page))
@@ -48,7 +48,7 @@ async def test_events_cover_an_account_from_registration_to_deletion(world: Worl
     )
     await world.logout_everywhere(caller, client_info=HERE)
 
-    events = await told(world, caller.user_id)
+    events = await events_of(world, caller.user_id)
     assert actions(events) == [
         EventType.REGISTERED,
         EventType.VERIFIED,
@@ -77,7 +77,7 @@ async def test_events_about_others_name_the_actor(world: World) -> None:
     await world.admin_revoke_sessions(caller, user.id, client_info=HERE)
     await world.delete_user(caller, user.id, client_info=HERE)
 
-    created, *done = await told(world, user.id)
+    created, *done = await events_of(world, user.id)
     assert (created.action, created.detail) == (EventType.CREATED, "as member, verified")
     assert [(event.action, event.detail) for event in done] == [
         (EventType.ROLE_CHANGED, "from member to moderator"),
@@ -147,7 +147,7 @@ async def test_acts_of_a_higher_role_upon_others_hide_address_and_device(world: 
 async def test_acts_of_the_operator_are_events_without_an_actor(world: World) -> None:
     user = await world.user(ALICE)
     await world.grant_role(email=ALICE, role=Role.ADMIN)
-    *_, granted = await told(world, user.id)
+    *_, granted = await events_of(world, user.id)
     assert (granted.action, granted.actor_id, granted.client_info) == (EventType.ROLE_CHANGED, None, UNKNOWN_CLIENT)
     assert granted.detail == "from member to admin"
 
@@ -155,7 +155,7 @@ async def test_acts_of_the_operator_are_events_without_an_actor(world: World) ->
 async def test_registering_a_known_address_is_an_event_of_its_owner(world: World) -> None:
     user = await world.user(ALICE)
     await world.register(email=ALICE, password=OTHER_PASSWORD, client_info=HERE)
-    *_, last = await told(world, user.id)
+    *_, last = await events_of(world, user.id)
     assert (last.action, last.actor_id, last.client_info) == (EventType.REGISTERED_AGAIN, None, HERE)
 
 
@@ -166,11 +166,11 @@ async def test_refresh_token_reuse_is_an_event(world: World) -> None:
     world.clock.advance(seconds=11)
     with refused(ErrorCode.REFRESH_REUSED):
         await world.refresh(refresh_token=first.refresh_token, client_info=HERE)
-    *_, last = await told(world, user.id)
+    *_, last = await events_of(world, user.id)
     assert (last.action, last.actor_id, last.client_info) == (EventType.REFRESH_REUSED, None, HERE)
     with refused(ErrorCode.SESSION_ENDED):
         await world.refresh(refresh_token=first.refresh_token, client_info=HERE)
-    assert actions(await told(world, user.id)).count(EventType.REFRESH_REUSED) == 1
+    assert actions(await events_of(world, user.id)).count(EventType.REFRESH_REUSED) == 1
 
 
 async def test_calls_without_effect_are_no_events(world: World) -> None:
@@ -180,14 +180,14 @@ async def test_calls_without_effect_are_no_events(world: World) -> None:
     pair = await world.log_in(ALICE)
     caller = await world.authenticate(pair.access_token)
     await world.logout(caller)
-    before = await told(world, user.id)
+    before = await events_of(world, user.id)
 
     await world.logout(caller)
     await world.change_user(boss, user.id, role=Role.MEMBER, disabled=False)
     await world.grant_role(email=ALICE, role=Role.MEMBER)
     with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.log_in(ALICE, "not the password at all")
-    assert await told(world, user.id) == before
+    assert await events_of(world, user.id) == before
 
 
 async def test_verifying_twice_is_one_event(world: World) -> None:
@@ -195,14 +195,14 @@ async def test_verifying_twice_is_one_event(world: World) -> None:
     token = await world.mailed_token(ALICE)
     user = await world.verify(token=token)
     await world.verify(token=token)
-    assert actions(await told(world, user.id)) == [EventType.REGISTERED, EventType.VERIFIED]
+    assert actions(await events_of(world, user.id)) == [EventType.REGISTERED, EventType.VERIFIED]
 
 
 async def test_pages_are_newest_first(world: World) -> None:
     user = await world.user(ALICE)
     for _ in range(5):
         await world.log_in(ALICE)
-    everything = await told(world, user.id)
+    everything = await events_of(world, user.id)
     seen: list[AuditEvent] = []
     after: UUID | None = None
     while True:
@@ -222,6 +222,6 @@ async def test_an_unknown_user_has_no_events_but_a_deleted_one_has(world: World)
     await world.login(login=BOB, password=PASSWORD, client_info=HERE)
     await world.user("root@example.org", role=Role.ADMIN)
     await world.delete_user(await world.caller("root@example.org"), user.id)
-    events = await told(world, user.id)
+    events = await events_of(world, user.id)
     assert actions(events)[-1] is EventType.DELETED
     assert {event.client_info for event in events} == {UNKNOWN_CLIENT}

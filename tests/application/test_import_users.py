@@ -30,7 +30,7 @@ async def imported(world: World, *rows: ImportRow, highest: Role = Role.MEMBER) 
     return await world.import_users(rows, since=world.clock(), highest=highest)
 
 
-def kept(world: World, email: str = ADA) -> list[User]:
+def users_of(world: World, email: str = ADA) -> list[User]:
     return [user for user in world.store.rows.users.values() if user.email == email]
 
 
@@ -47,7 +47,7 @@ async def test_a_user_is_imported_unchanged(world: World) -> None:
         row("ADA@example.org", username="Ada"), password_hash=strong, disabled=True, created_at=LONG_AGO
     )
     assert await imported(world, newcomer) == ImportResult(1, 0, ())
-    [user] = kept(world)
+    [user] = users_of(world)
     assert (user.username, user.password_hash, user.role) == ("Ada", strong, Role.MEMBER)
     assert (user.verified, user.disabled, user.created_at, user.credential_version) == (True, True, LONG_AGO, 1)
     assert world.store.rows.mails == {}
@@ -55,7 +55,7 @@ async def test_a_user_is_imported_unchanged(world: World) -> None:
 
 async def test_missing_columns_have_the_least_privileged_defaults(world: World) -> None:
     assert await imported(world, ImportRow(line=1, email=ADA)) == ImportResult(1, 0, ())
-    [user] = kept(world)
+    [user] = users_of(world)
     assert (user.username, user.password_hash, user.role) == (None, "", Role.MEMBER)
     assert (user.verified, user.disabled, user.created_at) == (False, False, world.clock())
     assert world.store.rows.mails == {}
@@ -64,24 +64,26 @@ async def test_missing_columns_have_the_least_privileged_defaults(world: World) 
 async def test_each_imported_user_has_an_event(world: World) -> None:
     admin = replace(row("root@example.org", username="-", line=2), role=Role.ADMIN, disabled=True)
     await imported(world, row(verified=False), admin, highest=Role.ADMIN)
-    told = {(event.user_id, event.action, event.actor_id, event.detail) for event in world.store.rows.events.values()}
-    [ada], [root] = kept(world), kept(world, "root@example.org")
-    assert told == {
+    events = {
+        (event.user_id, event.action, event.actor_id, event.detail) for event in world.store.rows.events.values()
+    }
+    [ada], [root] = users_of(world), users_of(world, "root@example.org")
+    assert events == {
         (ada.id, EventType.IMPORTED, None, "as member"),
         (root.id, EventType.IMPORTED, None, "as admin, verified, disabled, without the username it had"),
     }
 
 
 async def test_a_foreign_password_logs_in_and_is_rehashed(world: World) -> None:
-    ours = await world.hasher.hash(PASSWORD)
+    own_hash = await world.hasher.hash(PASSWORD)
     weak = (await world.hasher.hash(OTHER_PASSWORD)).replace("memory$", "weak$")
     bob = replace(row("bob@example.org", line=2), password_hash=weak)
-    assert (await imported(world, replace(row(), password_hash=ours.replace("memory$", "old$")), bob)).added == 2
-    assert [user.password_hash for user in kept(world, bob.email)] == [weak.replace("weak$", "wrapped$")]
+    assert (await imported(world, replace(row(), password_hash=own_hash.replace("memory$", "old$")), bob)).added == 2
+    assert [user.password_hash for user in users_of(world, bob.email)] == [weak.replace("weak$", "wrapped$")]
     await world.log_in(ADA, PASSWORD)
     await world.log_in(bob.email, OTHER_PASSWORD)
     for email, password in ((ADA, PASSWORD), (bob.email, OTHER_PASSWORD)):
-        text = kept(world, email)[0].password_hash
+        text = users_of(world, email)[0].password_hash
         assert (text.partition("$")[0], await world.hasher.verify(password, text)) == ("memory", PasswordMatch(True))
 
 
@@ -117,20 +119,20 @@ async def test_an_interrupted_import_can_be_resumed(world: World) -> None:
 async def test_a_user_changed_since_the_import_is_not_changed_again(world: World) -> None:
     waiting = row(verified=False)
     await imported(world, waiting)
-    [claim] = kept(world)
+    [claim] = users_of(world)
     async with world.begin() as work:
         await work.users.verify_email(claim.id, credential_version=1, now=world.clock())
         await work.users.replace_password(claim.id, "new", credential_version=1)
     assert await imported(world, waiting) == ImportResult(0, 1, ())
     assert await imported(world, row()) == ImportResult(0, 1, ())
-    assert [user.password_hash for user in kept(world)] == ["new"]
+    assert [user.password_hash for user in users_of(world)] == ["new"]
 
 
 @pytest.mark.parametrize("verified", [True, False])
 async def test_a_user_deleted_or_moved_since_the_import_is_not_imported_again(world: World, verified: bool) -> None:
     rows = [row(verified=verified), row("bob@example.org", line=2)]
     await imported(world, *rows)
-    [ada], [bob] = kept(world), kept(world, "bob@example.org")
+    [ada], [bob] = users_of(world), users_of(world, "bob@example.org")
     async with world.begin() as work:
         assert await work.users.remove(ada.id, now=world.clock())
         assert await work.users.change_email(bob.id, "elsewhere@example.org", over=[], now=world.clock()) is not None
@@ -140,13 +142,13 @@ async def test_a_user_deleted_or_moved_since_the_import_is_not_imported_again(wo
     # A user who registers the address afterwards is another account.
     await world.register(email=ADA, password=PASSWORD)
     assert await imported(world, *rows) == ImportResult(0, 2, ())
-    assert len(kept(world)) == 1
+    assert len(users_of(world)) == 1
 
 
 async def test_an_unverified_import_is_imported_again_as_verified(world: World) -> None:
     await imported(world, row(verified=False))
     assert await imported(world, row()) == ImportResult(1, 0, ())
-    assert [user.verified for user in kept(world)] == [True]
+    assert [user.verified for user in users_of(world)] == [True]
     assert await imported(world, row()) == ImportResult(0, 1, ())
     assert await imported(world, row(verified=False)) == ImportResult(0, 1, ())
 
@@ -160,15 +162,15 @@ async def test_an_address_verified_by_another_user_is_not_taken_over(world: Worl
     holder = await world.user(ADA)
     for verified in (True, False):
         assert await imported(world, row(line=7, verified=verified)) == ImportResult(0, 0, (lost(7, ELSE),))
-    assert kept(world) == [holder]
+    assert users_of(world) == [holder]
 
 
 async def test_an_unverified_user_of_the_address_does_not_prevent_the_import(world: World) -> None:
     await world.register(email=ADA, password=PASSWORD)
     assert (await imported(world, row(verified=False))).added == 1
-    assert [user.verified for user in kept(world)] == [False, False]
+    assert [user.verified for user in users_of(world)] == [False, False]
     assert (await imported(world, row())).added == 1
-    assert [user.verified for user in kept(world)] == [True]
+    assert [user.verified for user in users_of(world)] == [True]
 
 
 async def test_of_two_rows_with_one_address_the_verified_is_imported_and_the_other_listed(world: World) -> None:
@@ -180,14 +182,14 @@ async def test_of_two_rows_with_one_address_the_verified_is_imported_and_the_oth
     ]
     same = tuple(lost(line, "Line 2 has the same address.") for line in (1, 3, 4))
     assert await imported(world, *rows) == ImportResult(1, 0, same)
-    assert [user.username for user in kept(world)] == ["second"]
+    assert [user.username for user in users_of(world)] == ["second"]
 
 
 async def test_a_repeated_address_is_listed_even_far_apart(world: World) -> None:
     since = world.clock()
-    for line, told in ((1, ()), (2, (lost(2, ELSE),))):
+    for line, issues in ((1, ()), (2, (lost(2, ELSE),))):
         done = await world.import_users([row(line=line)], since=since)
-        assert done.remarks == told
+        assert done.remarks == issues
 
 
 async def test_another_user_of_the_address_is_recognised_by_the_creation_time(world: World) -> None:
@@ -206,7 +208,7 @@ async def test_an_unusable_username_is_dropped_and_listed(world: World) -> None:
         ImportIssue(1, "This username is already in use; the user was imported without it.", lost=False),
         ImportIssue(2, "This username is not valid; the user was imported without it.", lost=False),
     )
-    assert [user.username for email in "abcd" for user in kept(world, f"{email}@example.org")] == [
+    assert [user.username for email in "abcd" for user in users_of(world, f"{email}@example.org")] == [
         None,
         None,
         None,

@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 HERE = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
 THERE = ClientInfo(ip="198.51.100.20")
 WRONG = "not the passphrase at all"
-NOBODY = "nobody@example.org"
+UNKNOWN_EMAIL = "nobody@example.org"
 
 
 def network(number: int) -> ClientInfo:
@@ -111,7 +111,9 @@ async def test_unknown_users_are_limited_like_known_ones(world: World) -> None:
         await work.users.set_disabled(banned.id, True, now=world.clock())
     begun = Counted(world)
     stories = []
-    for number, login in enumerate((ALICE, "Alice", BOB, admin.email, banned.email, NOBODY, "nobody", "no name")):
+    for number, login in enumerate(
+        (ALICE, "Alice", BOB, admin.email, banned.email, UNKNOWN_EMAIL, "nobody", "no name")
+    ):
         begun.clear()
         story = []
         for attempt in range(13):
@@ -123,8 +125,8 @@ async def test_unknown_users_are_limited_like_known_ones(world: World) -> None:
         stories.append(story)
     proper, nonsense = stories[:-1], stories[-1]
     assert all(story == proper[0] for story in proper)
-    assert [told[:-1] for told in nonsense] == [told[:-1] for told in proper[0]]
-    assert [told[2] for told in proper[0]] == [ErrorCode.INVALID_CREDENTIALS] * 10 + [ErrorCode.RATE_LIMITED] * 3
+    assert [steps[:-1] for steps in nonsense] == [steps[:-1] for steps in proper[0]]
+    assert [steps[2] for steps in proper[0]] == [ErrorCode.INVALID_CREDENTIALS] * 10 + [ErrorCode.RATE_LIMITED] * 3
     assert proper[0][-1][-1] == proper[0][9][-1], "a refusal looks nobody up"
 
 
@@ -148,7 +150,7 @@ class Counted:
 async def test_the_account_limit_does_the_same_queries_for_unknown_users(world: World) -> None:
     await world.user(ALICE)
     begun, looks = Counted(world), set()
-    for login in (ALICE, NOBODY):
+    for login in (ALICE, UNKNOWN_EMAIL):
         await guess_everywhere(world, login)
         begun.clear()
         assert await error_code_of(enter(world, login)) is ErrorCode.RATE_LIMITED
@@ -189,8 +191,8 @@ async def test_right_passwords_are_not_counted_and_do_not_reset_failures(world: 
     for number in range(12):
         await guess(world, 4, f"user{number}@example.org")
         await enter(world, BOB)
-    assert await error_code_of(enter(world, NOBODY, WRONG)) is ErrorCode.INVALID_CREDENTIALS
-    assert await error_code_of(enter(world, NOBODY, WRONG)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(enter(world, UNKNOWN_EMAIL, WRONG)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(enter(world, UNKNOWN_EMAIL, WRONG)) is ErrorCode.INVALID_CREDENTIALS
     assert await error_code_of(enter(world, BOB)) is ErrorCode.RATE_LIMITED
     for _ in range(60):
         await enter(world, ALICE, client_info=THERE)
@@ -571,7 +573,7 @@ async def test_a_network_can_request_three_links_an_hour_and_five_a_day_to_an_ad
     await claim(world, BOB, PASSWORD)
     ask = world.request_reset if kind is MailKind.RESET else world.request_verification
     before = len(queued_mails(world, kind))
-    people = (ALICE, BOB, NOBODY)
+    people = (ALICE, BOB, UNKNOWN_EMAIL)
     for passing, wait in ((3, 3600), (2, 23 * 3600)):
         for email in people:
             for _ in range(passing):
@@ -685,7 +687,7 @@ async def test_strangers_cannot_use_up_links_of_a_network_with_a_session(world: 
     for _ in range(3):
         await ask(email=ALICE, client_info=HERE)
     assert await error_code_of(ask(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
-    assert await error_code_of(ask(email=NOBODY, client_info=HERE)) is None
+    assert await error_code_of(ask(email=UNKNOWN_EMAIL, client_info=HERE)) is None
 
 
 async def test_using_a_reset_link_resets_the_limits_of_link_mails(world: World) -> None:
@@ -717,7 +719,7 @@ async def test_a_network_may_request_300_mails_an_hour_to_any_mailboxes(world: W
     for attempt in (
         world.request_reset(email=ALICE, client_info=HERE),
         world.request_verification(email=BOB, client_info=HERE),
-        register(world, NOBODY),
+        register(world, UNKNOWN_EMAIL),
     ):
         assert await wait_of(attempt) == 3600
     await world.request_reset(email=ALICE, client_info=THERE)
@@ -729,11 +731,13 @@ async def test_address_changes_have_a_limit_of_mails_to_the_old_and_each_new_add
     for number in range(3):
         await world.change_email(alice, new_email=f"new{number}@example.org", password=PASSWORD, client_info=HERE)
     with refused(ErrorCode.RATE_LIMITED):
-        await world.change_email(alice, new_email=NOBODY, password=PASSWORD, client_info=HERE)
-    await world.change_email(alice, new_email=NOBODY, password=PASSWORD, client_info=THERE)
+        await world.change_email(alice, new_email=UNKNOWN_EMAIL, password=PASSWORD, client_info=HERE)
+    await world.change_email(alice, new_email=UNKNOWN_EMAIL, password=PASSWORD, client_info=THERE)
     for _ in range(2):
-        await world.change_email(bob, new_email=NOBODY, password=PASSWORD, client_info=THERE)
-    assert await wait_of(world.change_email(bob, new_email=NOBODY, password=PASSWORD, client_info=THERE)) == 3600
+        await world.change_email(bob, new_email=UNKNOWN_EMAIL, password=PASSWORD, client_info=THERE)
+    assert (
+        await wait_of(world.change_email(bob, new_email=UNKNOWN_EMAIL, password=PASSWORD, client_info=THERE)) == 3600
+    )
     assert (
         len(queued_mails(world, MailKind.CONFIRM_EMAIL)) == len(queued_mails(world, MailKind.EMAIL_CHANGE_ASKED)) == 6
     )
@@ -880,8 +884,8 @@ async def test_after_twenty_wrong_client_secrets_a_network_has_to_wait_but_no_cl
         with refused(ErrorCode.INVALID_CREDENTIALS):
             await world.authenticate_client(str(client.id) if number % 2 else "nobody", WRONG, client_info=HERE)
         assert await world.authenticate_client(str(client.id), secret, client_info=HERE)
-    for somebody in (str(client.id), "nobody"):
-        assert await wait_of(world.authenticate_client(somebody, WRONG, client_info=HERE)) == 600
+    for client_id in (str(client.id), "nobody"):
+        assert await wait_of(world.authenticate_client(client_id, WRONG, client_info=HERE)) == 600
     assert await world.authenticate_client(str(client.id), secret, client_info=HERE)
     with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.authenticate_client(str(client.id), WRONG, client_info=THERE)

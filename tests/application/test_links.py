@@ -84,8 +84,10 @@ async def test_a_link_can_be_described_before_it_is_used(world: World) -> None:
     user = await world.user(ALICE)
     change = await request_email_change(world, user, "alice@example.net")
     before = world.store.rows.copy()
-    told = {purpose: world.follow_email_link.purpose(change_link(world, change, purpose)) for purpose in LinkPurpose}
-    assert told == {
+    purposes = {
+        purpose: world.follow_email_link.purpose(change_link(world, change, purpose)) for purpose in LinkPurpose
+    }
+    assert purposes == {
         LinkPurpose.VERIFY: None,
         LinkPurpose.RESET: None,
         LinkPurpose.EMAIL: LinkPurpose.EMAIL,

@@ -54,7 +54,7 @@ async def test_a_user_created_between_pages_does_not_shift_others(world: World) 
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("", [ALICE, BOB, "carol@example.org"]),
         ("alice", [ALICE]),
@@ -66,12 +66,12 @@ async def test_a_user_created_between_pages_does_not_shift_others(world: World) 
         ("nobody", []),
     ],
 )
-async def test_a_query_is_the_start_of_an_address_or_username(world: World, query: str, found: list[str]) -> None:
+async def test_a_query_is_the_start_of_an_address_or_username(world: World, query: str, expected: list[str]) -> None:
     await world.user(ALICE, username="wonder")
     await world.user(BOB, username="Queen")
     await claim(world, "carol@example.org", PASSWORD)
     page, _ = await world.list_users(query=query)
-    assert sorted(user.email for user in page) == found
+    assert sorted(user.email for user in page) == expected
 
 
 @pytest.mark.parametrize("role", Role)

@@ -116,12 +116,12 @@ async def test_white_space_is_stripped_from_the_login_but_not_the_password(world
 
 async def test_unknown_user_and_wrong_password_are_refused_alike(world: World) -> None:
     await world.user(ALICE)
-    said = []
+    refusals = []
     for login in (ALICE, BOB, "nobody", "@"):
         with refused(ErrorCode.INVALID_CREDENTIALS) as no:
             await world.login(login=login, password=OTHER_PASSWORD)
-        said.append((no.value.args, no.value.reason, no.value.retry_after))
-    assert len(set(said)) == 1
+        refusals.append((no.value.args, no.value.reason, no.value.retry_after))
+    assert len(set(refusals)) == 1
 
 
 async def test_a_password_is_used_unchanged(world: World) -> None:
@@ -148,9 +148,9 @@ async def test_an_old_hash_is_replaced_at_the_first_right_password(world: World)
     assert world.store.rows.users[user.id].password_hash == old
 
     first = await world.log_in(ALICE)
-    kept = world.store.rows.users[user.id]
-    assert kept.password_hash.startswith("memory$")
-    assert kept.credential_version == user.credential_version
+    user_now = world.store.rows.users[user.id]
+    assert user_now.password_hash.startswith("memory$")
+    assert user_now.credential_version == user.credential_version
 
     paid = world.hasher.calls
     await world.log_in(ALICE)

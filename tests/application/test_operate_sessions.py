@@ -12,7 +12,7 @@ from tests.support.world import World
 pytestmark = pytest.mark.anyio
 
 
-async def told(world: World, user_id: UUID) -> list[EventType]:
+async def events_of(world: World, user_id: UUID) -> list[EventType]:
     page, _ = await world.list_events(user_id)
     return [event.action for event in page if event.actor_id is None]
 
@@ -36,7 +36,7 @@ async def test_all_sessions_of_one_user_end_and_no_others(world: World) -> None:
     assert await world.operator_revoke_sessions(email=ALICE) == 2
     assert [await token_errors(world, pair) for pair in pairs] == [REVOKED, REVOKED]
     assert await token_errors(world, other) == (None, None)
-    assert (await told(world, user.id))[0] is EventType.LOGGED_OUT_EVERYWHERE
+    assert (await events_of(world, user.id))[0] is EventType.LOGGED_OUT_EVERYWHERE
     assert await world.operator_revoke_sessions(email=ALICE) == 0
 
 
@@ -47,7 +47,7 @@ async def test_a_session_ends_by_its_id_and_others_continue(world: World) -> Non
     assert await token_errors(world, one) == REVOKED
     assert await token_errors(world, other) == (None, None)
     assert not await world.operator_revoke_session(session_id=one.session_id)
-    assert (await told(world, user.id)).count(EventType.SESSION_ENDED) == 1
+    assert (await events_of(world, user.id)).count(EventType.SESSION_ENDED) == 1
 
 
 async def test_an_unknown_user_is_not_found(world: World) -> None:

@@ -30,10 +30,10 @@ HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 async def listed(world: World, email: str = ALICE) -> list[UUID]:
     """Uses a session that is ended again, so that it does not count."""
     caller = await world.caller(email)
-    found = [session.id for session in await world.list_sessions(caller)]
+    session_ids = [session.id for session in await world.list_sessions(caller)]
     await world.logout(caller)
-    assert found[0] == caller.session_id
-    return found[1:]
+    assert session_ids[0] == caller.session_id
+    return session_ids[1:]
 
 
 async def test_the_list_contains_active_sessions_newest_first(world: World) -> None:
@@ -93,17 +93,17 @@ async def test_ending_the_current_session_is_a_logout(world: World) -> None:
 async def test_a_session_of_another_user_is_not_found(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
-    theirs = await world.log_in(BOB)
+    foreign_pair = await world.log_in(BOB)
     caller = await world.caller(ALICE)
-    before, said = world.store.rows.copy(), []
-    for session_id in (theirs.session_id, UUID("01939c00-0000-7000-8000-000000000000")):
+    before, refusals = world.store.rows.copy(), []
+    for session_id in (foreign_pair.session_id, UUID("01939c00-0000-7000-8000-000000000000")):
         with refused(ErrorCode.NOT_FOUND) as no:
             await world.revoke_own_session(caller, session_id)
-        said.append(str(no.value))
-    assert said[0] == said[1]
+        refusals.append(str(no.value))
+    assert refusals[0] == refusals[1]
     assert world.store.rows == before
     assert world.blocklist.revoked == {}
-    assert await token_errors(world, theirs) == (None, None)
+    assert await token_errors(world, foreign_pair) == (None, None)
 
 
 async def test_ending_an_ended_session_waits_until_its_revocation_is_published(world: World) -> None:

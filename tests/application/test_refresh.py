@@ -393,12 +393,12 @@ class Story:
         session = session_of(self.world, self.newest)
         held = {self.world.refresh_codec.decode(pair.refresh_token).generation for pair in self.pairs}
         assert max(held) == session.generation
-        standing = [
+        states = [
             session.rotation_state(generation, now=self.world.clock(), grace=self.world.lifetimes.grace)
             for generation in held
         ]
-        assert standing.count(RotationState.CURRENT) <= (not self.over)
-        assert standing.count(RotationState.JUST_ROTATED) <= (not self.over)
+        assert states.count(RotationState.CURRENT) <= (not self.over)
+        assert states.count(RotationState.JUST_ROTATED) <= (not self.over)
         if session.ended_at is not None:
             for pair in self.pairs:
                 access, refresh = await token_errors(self.world, pair)

@@ -35,7 +35,7 @@ THIEF = "thief@example.net"
 FENCE = "fence@example.net"
 
 
-def kept(world: World, user: User) -> User:
+def user_now(world: World, user: User) -> User:
     return world.store.rows.users[user.id]
 
 
@@ -100,7 +100,7 @@ async def test_undoing_a_change_returns_the_account_to_its_owner(
 
     restored = await world.restore_email(token=back(world, change))
 
-    assert restored == kept(world, user)
+    assert restored == user_now(world, user)
     assert (restored.email, restored.verified, restored.username) == (ALICE, True, "queen")
     assert restored.password_hash == NO_PASSWORD
     assert [await token_errors(world, pair) for pair in pairs] == [REVOKED, REVOKED]
@@ -112,7 +112,7 @@ async def test_undoing_a_change_returns_the_account_to_its_owner(
         await world.reset_password(token=loose[0], new_password=PASSWORD, confirm_password=PASSWORD)
     # A used verification link can be used again, without effect.
     assert await error_code_of(world.verify(token=loose[1])) in {None, ErrorCode.LINK_INVALID}
-    assert kept(world, user) == restored
+    assert user_now(world, user) == restored
     for known in world.store.rows.email_changes.values():
         for act, purpose in ((world.confirm_email, LinkPurpose.EMAIL), (world.restore_email, LinkPurpose.RESTORE)):
             assert await error_code_of(act(token=change_link(world, known, purpose))) is ErrorCode.LINK_INVALID
@@ -130,7 +130,7 @@ async def somebody_inside(world: World, user: User) -> TokenPair:
     """The user logs in with the current password."""
     for password in (PASSWORD, "the password of a thief"):
         try:
-            return await world.log_in(kept(world, user).email, password)
+            return await world.log_in(user_now(world, user).email, password)
         except Refusal:
             continue
     raise AssertionError("nobody gets in")
@@ -140,14 +140,14 @@ async def test_the_links_in_both_notices_undo_the_change(world: World) -> None:
     for kind in (MailKind.EMAIL_CHANGE_ASKED, MailKind.EMAIL_CHANGED):
         user = await world.user(ALICE)
         await request_email_change(world, user, THIEF)
-        asked = await world.mailed_token(ALICE)
+        undo_token = await world.mailed_token(ALICE)
         world.clock.advance(minutes=1)
         await world.confirm_email(token=await world.mailed_token(THIEF))
         changed = await world.mailed_token(ALICE)
-        assert asked != changed
-        token = asked if kind is MailKind.EMAIL_CHANGE_ASKED else changed
+        assert undo_token != changed
+        token = undo_token if kind is MailKind.EMAIL_CHANGE_ASKED else changed
         assert (await world.restore_email(token=token)).email == ALICE
-        for dead in (asked, changed):
+        for dead in (undo_token, changed):
             with refused(ErrorCode.LINK_INVALID):
                 await world.restore_email(token=dead)
         async with world.begin() as work:
@@ -158,7 +158,7 @@ async def test_of_forty_concurrent_undos_one_succeeds(world: World) -> None:
     user = await world.user(ALICE)
     token = back(world, await moved(world, user, THIEF))
     outcomes = await run_concurrently([partial(world.restore_email, token=token)] * 40)
-    assert [outcome for outcome in outcomes if isinstance(outcome, User)] == [kept(world, user)]
+    assert [outcome for outcome in outcomes if isinstance(outcome, User)] == [user_now(world, user)]
     assert len(queued_mails(world, MailKind.EMAIL_RESTORED)) == 1
 
 
@@ -170,7 +170,7 @@ async def test_a_thief_cannot_undo_a_further_change_to_regain_the_account(world:
     await world.restore_email(token=back(world, first))
     with refused(ErrorCode.LINK_INVALID):
         await world.restore_email(token=back(world, second))
-    assert kept(world, user).email == ALICE
+    assert user_now(world, user).email == ALICE
 
 
 async def test_a_thief_who_undoes_first_does_not_lock_the_owner_out(world: World) -> None:
@@ -247,7 +247,7 @@ async def test_a_link_of_a_deleted_user_is_void_for_later_users(world: World) ->
     successors = [await world.user(email) for email in (ALICE, THIEF)]
     with refused(ErrorCode.LINK_INVALID):
         await world.restore_email(token=back(world, change))
-    assert [kept(world, one) for one in successors] == successors
+    assert [user_now(world, one) for one in successors] == successors
 
 
 async def test_a_link_of_one_user_is_void_for_another(world: World) -> None:
@@ -255,7 +255,7 @@ async def test_a_link_of_one_user_is_void_for_another(world: World) -> None:
     bob = await world.user(BOB)
     await moved(world, bob, "bob@example.net")
     await world.restore_email(token=back(world, change))
-    assert kept(world, bob).email == "bob@example.net"
+    assert user_now(world, bob).email == "bob@example.net"
     assert {
         known.closed_at is None for known in world.store.rows.email_changes.values() if known.user_id == bob.id
     } == {True}
@@ -273,8 +273,8 @@ async def test_a_login_of_a_user_without_a_password_costs_the_same(world: World)
 async def test_an_undo_link_to_an_older_address_stays_valid(world: World) -> None:
     user = await world.user(ALICE)
     own = await moved(world, user, BOB)
-    theirs = await request_email_change(world, user, THIEF)
-    await world.restore_email(token=back(world, theirs))
+    thiefs_change = await request_email_change(world, user, THIEF)
+    await world.restore_email(token=back(world, thiefs_change))
     assert (await world.restore_email(token=back(world, own))).email == ALICE
 
 
@@ -284,5 +284,5 @@ async def test_a_restored_account_can_change_its_address_again(world: World) -> 
     token = await world.mailed_token(ALICE)
     await world.reset_password(token=token, new_password=PASSWORD, confirm_password=PASSWORD)
     change = await moved(world, user, BOB)
-    assert kept(world, user).email == BOB
+    assert user_now(world, user).email == BOB
     assert (await world.restore_email(token=back(world, change))).email == ALICE

@@ -93,9 +93,9 @@ def measure(rig: BenchRig, url: str) -> None:
     for _, turn in itertools.product(range(1 + ROUNDS), turns):
         turn()
     raw, crowds = raw[1:], crowds[1:]  # the first is a warm-up
-    noes = "; ".join(session_pairs.failures for session_pairs in crowds if session_pairs.failures)
+    failures = "; ".join(session_pairs.failures for session_pairs in crowds if session_pairs.failures)
     note = f"{CLIENTS} clients; asking took {max(session_pairs.load for session_pairs in crowds):.0%} of a core" + (
-        noes and f"; {noes}"
+        failures and f"; {failures}"
     )
     report("asyncpg alone: the same UPDATE", raw, "/s", note=f"{CLIENTS} connections, fsync {fsync}")
     report("refreshes", [session_pairs.rate for session_pairs in crowds], "/s", against=raw, least=0.25, note=note)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 FITS, OUTDATED, WRONG = PasswordMatch(True), PasswordMatch(True, needs_rehash=True), PasswordMatch(False)
 NFC, NFD = "l\u00e8tmein", "le\u0300tmein"
-OURS = PasswordHasher(memory_cost=64, time_cost=1, parallelism=1)
+OWN_HASHER = PasswordHasher(memory_cost=64, time_cost=1, parallelism=1)
 SALT64 = b64encode(b"some salt of it").decode().rstrip("=")
 TAG64 = base64("00" * 64)
 
@@ -85,7 +85,7 @@ async def test_weak_hash_verifies_only_when_wrapped(hasher: Argon2Hasher, vector
 
 
 async def test_django_argon2_prefix_is_removed(hasher: Argon2Hasher) -> None:
-    own_hash = OURS.hash("x")
+    own_hash = OWN_HASHER.hash("x")
     assert await hasher.verify("x", own_hash) == FITS
     assert await hasher.verify("x", f"argon2{own_hash}") == OUTDATED
 
@@ -99,7 +99,7 @@ async def test_wrapped_hash_names_its_parts(hasher: Argon2Hasher) -> None:
 
 
 async def test_imported_hashes_keep_their_order(hasher: Argon2Hasher) -> None:
-    weak, strong, own_hash = "5f4dcc3b5aa765d61d8327deb882cf99", pbkdf2("x"), OURS.hash("x")
+    weak, strong, own_hash = "5f4dcc3b5aa765d61d8327deb882cf99", pbkdf2("x"), OWN_HASHER.hash("x")
     adopted = await hasher.import_hashes([weak, strong, "", "plain text", weak, "!", "!AbCd", own_hash, weak])
     assert [text is not None and text.startswith("$wrapped$") for text in adopted] == [
         place in {0, 4, 8} for place in range(9)
@@ -130,13 +130,13 @@ async def test_wrapping_runs_on_the_hashing_threads(monkeypatch: pytest.MonkeyPa
 
 async def test_foreign_hash_verifies_the_typed_password_and_ours_nfc(hasher: Argon2Hasher) -> None:
     assert normalize("NFC", NFD) == NFC
-    for make in (pbkdf2, lambda text: f"argon2{OURS.hash(text)}"):  # the second as Django writes it
+    for make in (pbkdf2, lambda text: f"argon2{OWN_HASHER.hash(text)}"):  # the second as Django writes it
         assert (await hasher.verify(NFC, make(NFC))).matches
         assert await hasher.verify(NFD, make(NFD)) == OUTDATED
         assert await hasher.verify(NFC, make(NFD)) == WRONG
     for typed in (NFC, NFD):
-        assert await hasher.verify(typed, OURS.hash(NFC)) == FITS
-        assert await hasher.verify(typed, OURS.hash(NFD)) == WRONG
+        assert await hasher.verify(typed, OWN_HASHER.hash(NFC)) == FITS
+        assert await hasher.verify(typed, OWN_HASHER.hash(NFD)) == WRONG
     [wrapped] = await hasher.import_hashes([hashlib.md5(NFD.encode()).hexdigest()])
     assert await hasher.verify(NFD, wrapped) == OUTDATED
 
@@ -151,7 +151,7 @@ async def test_hashes_of_better_auth_use_nfkc(hasher: Argon2Hasher) -> None:
 async def test_password_of_any_form_costs_one_hash(
     hasher: Argon2Hasher, verified_hashes: list[str], password: str
 ) -> None:
-    own_hash = OURS.hash("x")
+    own_hash = OWN_HASHER.hash("x")
     for stored_hash in (None, "", "nonsense", own_hash, "5f4dcc3b5aa765d61d8327deb882cf99"):
         verified_hashes.clear()
         assert await hasher.verify(password, stored_hash) == WRONG
@@ -263,11 +263,11 @@ MALFORMED = [
     "$wrapped$",
     "$wrapped$md5$$",
     "$wrapped$md5$$argon2id$",
-    "$wrapped$nonsense" + OURS.hash("x"),
-    "$wrapped$" + OURS.hash("x"),
-    "$wrapped$md5$" + OURS.hash("x").replace("m=64", "m=9999999"),
-    "$wrapped$$2b$04$" + "." * 22 + OURS.hash("x"),
-    "$wrapped$pbkdf2_sha256$1000$salt" + OURS.hash("x"),
+    "$wrapped$nonsense" + OWN_HASHER.hash("x"),
+    "$wrapped$" + OWN_HASHER.hash("x"),
+    "$wrapped$md5$" + OWN_HASHER.hash("x").replace("m=64", "m=9999999"),
+    "$wrapped$$2b$04$" + "." * 22 + OWN_HASHER.hash("x"),
+    "$wrapped$pbkdf2_sha256$1000$salt" + OWN_HASHER.hash("x"),
 ]
 
 

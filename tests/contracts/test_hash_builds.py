@@ -13,7 +13,7 @@ FITS, OUTDATED, WRONG = PasswordMatch(True), PasswordMatch(True, needs_rehash=Tr
 PASSWORD, SALT = "a perfectly fine passphrase", b"sixteen bytes ok"
 
 # Made by the wheel of argon2-cffi-bindings 26.2 and, to the letter, by OpenSSL through `cryptography` 50.
-KEPT = {
+STORED_HASHES = {
     "$argon2id$v=19$m=19456,t=2,p=1$c2l4dGVlbiBieXRlcyBvaw$PoMGrz8wf2jJZnr4CU2X1Yb3YP4hw+BrBw65M756WjY": PASSWORD,
     "$argon2id$v=19$m=64,t=1,p=1$c2l4dGVlbiBieXRlcyBvaw$0WxGyjm2USblNXOkrsSecPq2wYm6ziDdFgY8WGoDxsI": PASSWORD,
     "$argon2id$v=19$m=64,t=3,p=1$c2l4dGVlbiBieXRlcyBvaw$mkKPb+hsAPrqjUi6ZaTZJzR95MgoOGtrVyVSRuwNkas": "",
@@ -39,7 +39,7 @@ def test_argon2_matches_the_test_vector_of_rfc_9106() -> None:
 async def test_hashes_of_other_builds_verify() -> None:
     hasher = Argon2Hasher(threads=2, deadline=60)
     try:
-        for number, (kept, password) in enumerate(KEPT.items()):
+        for number, (kept, password) in enumerate(STORED_HASHES.items()):
             assert await hasher.verify(password, kept) == (FITS if number == 0 else OUTDATED)
             assert await hasher.verify(f"{password}.", kept) == WRONG
     finally:

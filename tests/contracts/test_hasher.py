@@ -179,9 +179,9 @@ async def test_unverifiable_hash_costs_a_full_hash(hasher: Argon2Hasher, monkeyp
 
     monkeypatch.setattr(PasswordHasher, "verify", verify)
     crypted = bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()
-    for kept in (None, "", "$argon2id$v=19$m=1,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAA", crypted):
+    for invalid_hash in (None, "", "$argon2id$v=19$m=1,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAA", crypted):
         judged.clear()
-        await hasher.verify("\0", kept)
+        await hasher.verify("\0", invalid_hash)
         assert judged[-1] == hasher.decoy
 
 

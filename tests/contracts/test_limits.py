@@ -17,7 +17,7 @@ from domain.client_info import ClientInfo
 from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
-from tests.support.limiting import NOBODY, Clock, LimiterHarness, counting
+from tests.support.limiting import UNREACHABLE, Clock, LimiterHarness, counting
 from tests.support.store_harness import run_concurrently
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +38,7 @@ async def limiter(
         yield LimiterHarness(MemoryRateLimiter(clock=clock), clock)
         return
     if request.param == "stand-in":
-        async with counting(NOBODY, clock=clock) as rate_limiter:
+        async with counting(UNREACHABLE, clock=clock) as rate_limiter:
             yield LimiterHarness(rate_limiter, clock)
         return
     async with clock.stopped(redis), counting(valkey.url, fallback=_Broken()) as rate_limiter:

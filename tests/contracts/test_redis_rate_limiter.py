@@ -19,7 +19,7 @@ from application.ports import RateLimiter, Reservation
 from domain.rate_limits import RATES, Bucket, Limit
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
-from tests.support.limiting import KEYS, NOBODY, SECRET, Clock, LimiterHarness, counting, refused
+from tests.support.limiting import KEYS, SECRET, UNREACHABLE, Clock, LimiterHarness, counting, refused
 from tests.support.tcp_proxy import proxy
 
 pytestmark = pytest.mark.anyio
@@ -184,7 +184,7 @@ async def admits_exactly(rate_limiter: RateLimiter, times: int) -> None:
 async def test_process_counts_its_share_while_redis_is_down(caplog: pytest.LogCaptureFixture) -> None:
     counter = CountingFallback(processes=2)
     with caplog.at_level(logging.WARNING):
-        async with counting(NOBODY, fallback=counter, pause=0.0) as rate_limiter:
+        async with counting(UNREACHABLE, fallback=counter, pause=0.0) as rate_limiter:
             await admits_exactly(rate_limiter, 5)
             reservation = Reservation((LOGIN,), next(iter(counter._logs[LOGIN])))
             await rate_limiter.cancel(reservation)

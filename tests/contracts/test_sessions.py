@@ -83,7 +83,7 @@ def revoking_access_tokens(harness: StoreHarness, user: User) -> Callable[[], Aw
     return revoke_access_tokens
 
 
-async def kept(harness: StoreHarness, session: Session) -> Session | None:
+async def session_now(harness: StoreHarness, session: Session) -> Session | None:
     async with harness.begin() as work:
         return await work.sessions.by_id(session.id)
 
@@ -105,8 +105,8 @@ async def test_session_is_stored_unchanged(harness: StoreHarness) -> None:
         client_info=ClientInfo(user_agent="ünïcode \U0001f511", ip="2001:db8::1"),
     )
     assert await opening(harness, session)() == user
-    assert await kept(harness, session) == session
-    assert await kept(harness, new_session(user)) is None
+    assert await session_now(harness, session) == session
+    assert await session_now(harness, new_session(user)) is None
 
 
 async def test_unverified_user_may_have_a_session(harness: StoreHarness) -> None:
@@ -128,7 +128,7 @@ async def test_session_does_not_open_with_old_credentials_or_a_disabled_user(har
         (nameless, 1),
     ):
         assert await opening(harness, session, credential_version=version)() is None
-        assert await kept(harness, session) is None
+        assert await session_now(harness, session) is None
     for someone in (user, banned):
         assert await events_of(harness, someone) == []
 
@@ -149,7 +149,11 @@ async def test_no_login_survives_a_concurrent_password_change_or_ban(harness: St
         before, *others = (opening(harness, session) for session in sessions)
         racing: list[Callable[[], Awaitable[object]]] = [before, revoke, *others]
         await run_concurrently(racing)
-        left = [session for session in [await kept(harness, session) for session in sessions] if session is not None]
+        left = [
+            session
+            for session in [await session_now(harness, session) for session in sessions]
+            if session is not None
+        ]
         assert all(session.ended_at is not None for session in left)
         assert all(harness.blocklist.revoked[session.id] == ENDED for session in left)
 
@@ -164,7 +168,7 @@ async def test_refresh_follows_the_domain_rules(harness: StoreHarness) -> None:
         advanced = session.advanced(now=now, lifetimes=LIFETIMES)
         assert await advancing(harness, session, generation=session.generation, now=now)() == (advanced, user)
         session = advanced
-        assert await kept(harness, session) == session
+        assert await session_now(harness, session) == session
 
 
 @pytest.mark.parametrize("days", [0, 22, 23, 24, 29])
@@ -214,7 +218,7 @@ async def test_a_session_advances_from_its_own_generation_only(harness: StoreHar
     assert await advancing(harness, session, generation=0)() is None
     assert await advancing(harness, session, generation=2)() is None
     assert await advancing(harness, new_session(user))() is None
-    assert await kept(harness, session) == session
+    assert await session_now(harness, session) == session
 
 
 async def test_ended_session_does_not_advance(harness: StoreHarness) -> None:
@@ -238,7 +242,7 @@ async def test_twenty_concurrent_refreshes_advance_one_generation(harness: Store
     session = await harness.session(await harness.user())
     moved = [answer for answer in await run_concurrently([advancing(harness, session)] * 20) if answer is not None]
     assert {session.generation for session, _ in moved} == {2}
-    assert await kept(harness, session) == moved[0][0]
+    assert await session_now(harness, session) == moved[0][0]
 
 
 async def test_no_session_survives_an_end_concurrent_with_refreshes(harness: StoreHarness) -> None:
@@ -306,9 +310,9 @@ async def test_ended_session_keeps_its_time_and_reason(harness: StoreHarness) ->
     session = await harness.session(await harness.user())
     assert await ending(harness, session, EndReason.REFRESH_REUSED)()
     over = session.ended(now=LATER, reason=EndReason.REFRESH_REUSED)
-    assert await kept(harness, session) == over
+    assert await session_now(harness, session) == over
     assert not await ending(harness, session, EndReason.LOGOUT)()
-    assert await kept(harness, session) == over
+    assert await session_now(harness, session) == over
 
 
 async def test_of_concurrent_ends_one_counts_and_all_are_published(harness: StoreHarness) -> None:
@@ -328,15 +332,15 @@ async def test_login_and_logout_events_are_stored_once(harness: StoreHarness) ->
         assert await work.sessions.open(session, credential_version=1, event=entry) == user
     assert await events_of(harness, user) == [entry]
 
-    def logging_out(told: AuditEvent) -> Callable[[], Awaitable[bool]]:
+    def logging_out(exit_event: AuditEvent) -> Callable[[], Awaitable[bool]]:
         async def log_out() -> bool:
             async with harness.store.autocommit() as work:
-                return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, event=told)
+                return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, event=exit_event)
 
         return log_out
 
     left = await run_concurrently(map(logging_out, exits))
-    [first] = [told for told, ended in zip(exits, left, strict=True) if ended]
+    [first] = [exit_event for exit_event, ended in zip(exits, left, strict=True) if ended]
     assert await events_of(harness, user) == [first, entry]
     assert harness.blocklist.revoked == {session.id: ENDED}
 
@@ -353,8 +357,8 @@ async def test_end_all_ends_the_active_sessions_of_one_user(harness: StoreHarnes
     other_session = await harness.session(other)
     assert await ending_all(harness, user)() == 3
     for session in sessions:
-        assert await kept(harness, session) == session.ended(now=LATER, reason=EndReason.LOGOUT_ALL)
-    assert await kept(harness, other_session) == other_session
+        assert await session_now(harness, session) == session.ended(now=LATER, reason=EndReason.LOGOUT_ALL)
+    assert await session_now(harness, other_session) == other_session
     assert harness.blocklist.revoked == dict.fromkeys((session.id for session in sessions), ENDED)
     assert await ending_all(harness, claim())() == 0
 
@@ -382,7 +386,7 @@ async def test_revoking_access_tokens_raises_min_generation(harness: StoreHarnes
     await ending(harness, over)()
     harness.blocklist.published.clear()
     assert await revoking_access_tokens(harness, user)() == 2
-    assert await kept(harness, young) == young.with_access_tokens_revoked()
+    assert await session_now(harness, young) == young.with_access_tokens_revoked()
     assert [(await harness.load_session(session.id)).min_generation for session in (young, old)] == [2, 3]
     assert harness.blocklist.published == [{young.id: 2, old.id: 3}]
     moved = await advancing(harness, young)()
@@ -435,8 +439,8 @@ async def test_exception_undoes_changes_to_sessions_and_publishes_nothing(harnes
 
     with pytest.raises(Rollback):
         await roll_back()
-    assert [await kept(harness, session) for session in sessions] == sessions
-    assert await kept(harness, added) is None
+    assert [await session_now(harness, session) for session in sessions] == sessions
+    assert await session_now(harness, added) is None
     assert harness.blocklist.published == []
     nothing: Mapping[UUID, int] = {}
     assert (

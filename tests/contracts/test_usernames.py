@@ -56,8 +56,8 @@ async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(harness: St
         renaming(harness, user, ("ada", "ADA")[place % 2]) for place, user in enumerate(users)
     )
     assert len([user for user in renamed if user is not None]) == 1
-    kept = [await harness.load_user(user.id) for user in users]
-    assert [user is not None and (user.username or "").lower() for user in kept].count("ada") == 1
+    users_now = [await harness.load_user(user.id) for user in users]
+    assert [user is not None and (user.username or "").lower() for user in users_now].count("ada") == 1
 
 
 async def test_an_exception_undoes_a_rename(harness: StoreHarness) -> None:

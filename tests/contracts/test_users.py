@@ -129,15 +129,15 @@ async def test_verification_removes_rivals_and_ends_their_sessions(harness: Stor
     squatter = await harness.user(username="squatter", proven=False)
     planted = await harness.session(squatter)
     neighbour = await harness.user("bob@example.org", proven=False)
-    theirs = await harness.session(neighbour)
+    neighbours_session = await harness.session(neighbour)
     await harness.user()
 
     assert await harness.load_user(squatter.id) is None
-    kept = await harness.load_session(planted.id)
-    assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
+    planted_now = await harness.load_session(planted.id)
+    assert (planted_now.ended_at, planted_now.end_reason) == (NOW, EndReason.SUPERSEDED)
     assert harness.blocklist.revoked == {planted.id: ENDED}
     assert await harness.load_user(neighbour.id) == neighbour
-    assert await harness.load_session(theirs.id) == theirs
+    assert await harness.load_session(neighbours_session.id) == neighbours_session
 
 
 @pytest.mark.parametrize("other", ["$memory$1", "$memory$2"])
@@ -162,8 +162,8 @@ async def test_concurrent_verifications_of_one_address_have_one_winner(harness: 
         left = [user for user in [await harness.load_user(rival.id) for rival in rivals] if user is not None]
         assert len(proven) == 1
         assert left == proven
-        kept = [await harness.load_session(session.id) for session in sessions]
-        assert sorted(session.ended_at is None for session in kept) == [False] * 11 + [True]
+        sessions_now = [await harness.load_session(session.id) for session in sessions]
+        assert sorted(session.ended_at is None for session in sessions_now) == [False] * 11 + [True]
 
 
 async def test_verifications_of_new_rivals_have_one_winner(harness: StoreHarness) -> None:
@@ -288,9 +288,9 @@ async def test_rehash_never_undoes_a_new_password(harness: StoreHarness) -> None
                 await work.users.rehash(user.id, old="hash", new="better")
 
         await run_concurrently([rehash, changing_password(harness, user, "new")])
-        kept = await harness.load_user(user.id)
-        assert kept is not None
-        assert kept.password_hash == "new"
+        user_now = await harness.load_user(user.id)
+        assert user_now is not None
+        assert user_now.password_hash == "new"
 
 
 async def test_roles_and_bans_are_set_and_lifted(harness: StoreHarness) -> None:
@@ -371,15 +371,15 @@ async def test_concurrent_registrations_of_one_address_see_each_other(harness: S
     def registering(number: int) -> Callable[[], Awaitable[str | None]]:
         async def register() -> str | None:
             async with harness.begin() as work:
-                found = await work.users.unverified_hash("ada@example.org", None, alone=True)
+                hashes = await work.users.unverified_hash("ada@example.org", None, alone=True)
                 await anyio.sleep(0.002)
                 await work.users.add(replace(claim(), password_hash=f"hash {number}"))
-                return found
+                return hashes
 
         return register
 
-    found = await run_concurrently(registering(number) for number in range(8))
-    assert found.count(None) == 1
+    hashes = await run_concurrently(registering(number) for number in range(8))
+    assert hashes.count(None) == 1
 
 
 # -- removing ---------------------------------------------------------------------------------------------
@@ -392,8 +392,8 @@ async def test_removed_user_has_ended_sessions(harness: StoreHarness) -> None:
         await work.sessions.end_all(user.id, now=LATER, reason=EndReason.DELETED)
         assert await work.users.remove(user.id, now=NOW)
     assert await harness.load_user(user.id) is None
-    kept = await harness.load_session(session.id)
-    assert kept == session.ended(now=LATER, reason=EndReason.DELETED)
+    session_now = await harness.load_session(session.id)
+    assert session_now == session.ended(now=LATER, reason=EndReason.DELETED)
     assert await harness.revocations.min_generations([session.id]) == {session.id: ENDED}
     async with harness.begin() as work:
         assert not await work.users.remove(user.id, now=NOW)
@@ -420,9 +420,9 @@ async def test_login_during_a_removal_leaves_no_session(harness: StoreHarness) -
 
         entered, _ = await run_concurrently([opening(harness, session), remove])
         async with harness.begin() as work:
-            kept = await work.sessions.by_id(session.id)
-        assert (kept is None) == (entered is None)
-        assert kept is None or kept.ended_at is not None
+            session_now = await work.sessions.by_id(session.id)
+        assert (session_now is None) == (entered is None)
+        assert session_now is None or session_now.ended_at is not None
 
 
 async def test_locking_admins_does_not_deadlock_with_a_promotion(database: Database) -> None:
@@ -471,7 +471,7 @@ async def page(
     after: PageCursor | None = None,
 ) -> list[User]:
     async with harness.begin() as work:
-        return [found.user for found in await work.users.page(query=query, role=role, limit=limit, after=after)]
+        return [hit.user for hit in await work.users.page(query=query, role=role, limit=limit, after=after)]
 
 
 async def test_pages_are_ordered_by_id(harness: StoreHarness) -> None:
@@ -546,5 +546,5 @@ async def test_an_exception_undoes_every_change_to_users(harness: StoreHarness) 
 
     with pytest.raises(Rollback):
         await roll_back()
-    assert [await harness.load_user(kept.id) for kept in (user, rival, other)] == [user, rival, other]
+    assert [await harness.load_user(someone.id) for someone in (user, rival, other)] == [user, rival, other]
     assert await harness.load_user(added.id) is None

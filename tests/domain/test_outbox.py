@@ -75,7 +75,7 @@ def test_the_repr_of_a_rendered_mail_hides_the_text_with_the_link() -> None:
 
 
 @pytest.mark.parametrize(
-    ("note", "said"),
+    ("note", "expected"),
     [
         ("SMTP RCPT: 550 <ada@example.org>: unknown", "SMTP RCPT: 550 … unknown"),
         ("550 ADA@EXAMPLE.ORG ada=example.org@bounce", "550 … …"),
@@ -83,5 +83,5 @@ def test_the_repr_of_a_rendered_mail_hides_the_text_with_the_link() -> None:
         ("550 nobody <nobody@example.org> is ada", "550 nobody … is ada"),
     ],
 )
-def test_a_note_is_logged_without_addresses_but_otherwise_complete(note: str, said: str) -> None:
-    assert redact_emails(note) == said
+def test_a_note_is_logged_without_addresses_but_otherwise_complete(note: str, expected: str) -> None:
+    assert redact_emails(note) == expected

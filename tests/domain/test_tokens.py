@@ -26,21 +26,21 @@ def access(role: Role, *, verified: bool) -> AccessToken:
     )
 
 
-@pytest.mark.parametrize(("held", "asked"), [*product(Role, Role)])
-def test_a_verified_caller_has_the_role_and_lower_ones(held: Role, asked: Role) -> None:
-    if held.includes(asked):
-        access(held, verified=True).require(asked)
+@pytest.mark.parametrize(("held", "required"), [*product(Role, Role)])
+def test_a_verified_caller_has_the_role_and_lower_ones(held: Role, required: Role) -> None:
+    if held.includes(required):
+        access(held, verified=True).require(required)
     else:
         with pytest.raises(Refusal) as refused:
-            access(held, verified=True).require(asked)
+            access(held, verified=True).require(required)
         assert refused.value.code is ErrorCode.ROLE_REQUIRED
-        assert asked.value in refused.value.detail
+        assert required.value in refused.value.detail
 
 
-@pytest.mark.parametrize(("held", "asked"), [*product(Role, Role)])
-def test_an_unverified_caller_has_no_role(held: Role, asked: Role) -> None:
+@pytest.mark.parametrize(("held", "required"), [*product(Role, Role)])
+def test_an_unverified_caller_has_no_role(held: Role, required: Role) -> None:
     with pytest.raises(Refusal) as refused:
-        access(held, verified=False).require(asked)
+        access(held, verified=False).require(required)
     assert refused.value.code is ErrorCode.NOT_VERIFIED
 
 

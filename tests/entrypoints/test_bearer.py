@@ -19,7 +19,7 @@ def challenge(answer: httpx.Response) -> str:
     return str(header)
 
 
-def asked(client: Client, path: str, *authorizations: str, **more: str) -> httpx.Response:
+def send_request(client: Client, path: str, *authorizations: str, **more: str) -> httpx.Response:
     headers = [("Authorization", value) for value in authorizations] + list(more.items())
     return client.get(path, headers=headers)
 
@@ -34,9 +34,9 @@ def test_bearer_takes_any_number_of_spaces_and_any_case(service: Service, strang
     token = service.member().pair["access_token"]
     for template in ("Bearer {}", "Bearer  {}", "bearer     {}", "BEARER {}", "bEaReR {}"):
         for more in ({}, {"Origin": "https://app.example.org"}):
-            assert asked(stranger, path, template.format(token), **more).status_code == 200, template
+            assert send_request(stranger, path, template.format(token), **more).status_code == 200, template
     for template in ("Bearer{}", "Bearer\t{}", "Bearer {0} {0}", "Bearer, {}", "Bearer Bearer {}", "Bearer ={}"):
-        assert asked(stranger, path, template.format(token)).status_code == 401, template
+        assert send_request(stranger, path, template.format(token)).status_code == 401, template
 
 
 @pytest.mark.parametrize("path", ASKED)
@@ -45,7 +45,7 @@ def test_refused_token_names_the_error_and_a_missing_one_does_not(
     service: Service, stranger: Client, path: str, more: dict[str, str]
 ) -> None:
     for authorizations in ([], ["Basic eDp5"], ["Token x"], ["BearerX y"]):
-        answer = asked(stranger, path, *authorizations, **more)
+        answer = send_request(stranger, path, *authorizations, **more)
         assert (code(answer), challenge(answer)) == ("token_missing", "Bearer")
     client = service.member()
     token = client.pair["access_token"]
@@ -59,7 +59,7 @@ def test_refused_token_names_the_error_and_a_missing_one_does_not(
         ([f"Bearer {forged()}"], "token_invalid"),
         ([f"Bearer {token}"], "token_revoked"),
     ):
-        answer = asked(stranger, path, *authorizations, **more)
+        answer = send_request(stranger, path, *authorizations, **more)
         assert (answer.status_code, code(answer)) == (401, refused)
         title = CATALOGUE[refused].title
         assert challenge(answer) == f'Bearer error="invalid_token", error_description="{title}"'

@@ -53,7 +53,7 @@ def operations(app: Litestar) -> Iterator[tuple[str, str, AccessPolicy]]:
 
 
 class Limited(MemoryRateLimiter):
-    def begin_anew(self) -> None:
+    def start_again(self) -> None:
         self._logs.clear()
 
     async def close(self) -> None:
@@ -98,7 +98,7 @@ async def test_every_named_budget_limits_its_route(service: Service, tight: tupl
             continue
         asked = Asked(client, method, path, gate)
         await asked.prepare(service)
-        build.limits.begin_anew()
+        build.limits.start_again()
         first = await asked.warm()
         again = await asked()
         assert again.status_code == 429, (method, path, first.text, again.text)

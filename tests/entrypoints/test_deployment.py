@@ -104,18 +104,18 @@ def test_image_healthcheck_reports_whether_the_api_runs(service: Service) -> Non
 
 # -- compose -----------------------------------------------------------------------------------------------
 
-OURS = {name: it for name, it in COMPOSE["services"].items() if it["image"].startswith("latchkey")}
+OWN_SERVICES = {name: it for name, it in COMPOSE["services"].items() if it["image"].startswith("latchkey")}
 
 
 def test_compose_starts_commands_that_exist_with_settings_that_exist() -> None:
-    assert set(OURS) == {"migrate", "api", "worker"}
-    for name, it in OURS.items():
+    assert set(OWN_SERVICES) == {"migrate", "api", "worker"}
+    for name, it in OWN_SERVICES.items():
         assert it.get("command", "api") == name
         assert name in latchkey.commands
         assert unknown_settings(list(it["environment"])) == []
         assert it["read_only"] is True
         assert int(it["stop_grace_period"].removesuffix("s")) > SHUTDOWN_GRACE
-    assert OURS["api"]["deploy"]["replicas"] == OURS["worker"]["deploy"]["replicas"] == 2
+    assert OWN_SERVICES["api"]["deploy"]["replicas"] == OWN_SERVICES["worker"]["deploy"]["replicas"] == 2
 
 
 def test_compose_mounts_files_and_secrets_that_exist() -> None:
@@ -141,10 +141,10 @@ def test_secrets_of_the_guide_are_valid_settings_of_compose(tmp_path: Path) -> N
     for path in folder.iterdir():
         assert path.stat().st_mode & 0o004, f"the user of the container cannot read {path}"
     make_key(tmp_path / "keys")
-    environ = {name: str(value) for name, value in OURS["worker"]["environment"].items()}
+    environ = {name: str(value) for name, value in OWN_SERVICES["worker"]["environment"].items()}
     for name, value in environ.items():
         environ[name] = value.replace("/run/secrets", str(folder))
-    assert environ["LATCHKEY_SIGNING_KEYS"] == OURS["api"]["volumes"][0].split(":")[1] == "/keys"
+    assert environ["LATCHKEY_SIGNING_KEYS"] == OWN_SERVICES["api"]["volumes"][0].split(":")[1] == "/keys"
     environ["LATCHKEY_SIGNING_KEYS"] = str(tmp_path / "keys")
     settings = load({**environ, "LATCHKEY_ENV": "production"}, mails=True)
     password = (folder / "postgres_password").read_text().strip()
@@ -191,7 +191,7 @@ def test_kubernetes_pod_is_restricted_and_its_references_exist(name: str) -> Non
 @pytest.mark.parametrize("name", ["latchkey-api", "latchkey-worker"])
 def test_kubernetes_settings_are_valid_in_production(name: str, tmp_path: Path) -> None:
     make_key(tmp_path / "latchkey-keys")
-    compose = OURS["api"]["environment"]
+    compose = OWN_SERVICES["api"]["environment"]
     secrets = {"database_url": "postgresql://u@h/d", "secret_key": token_hex(32)}
     secrets |= {"redis_url": compose["LATCHKEY_REDIS_URL"], "smtp_url": compose["LATCHKEY_SMTP_URL"]}
     (tmp_path / "latchkey").mkdir()
@@ -222,10 +222,10 @@ def test_kubernetes_selectors_find_their_pods() -> None:
     for manifest in MANIFESTS:
         spec = manifest.get("spec", {})
         labels = spec["selector"].get("matchLabels", spec["selector"]) if "selector" in spec else {}
-        found = [name for name, pod in PODS.items() if labels.items() <= pod["metadata"]["labels"].items()]
+        matches = [name for name, pod in PODS.items() if labels.items() <= pod["metadata"]["labels"].items()]
         if labels:
             expected = "latchkey-api" if manifest["kind"] == "Service" else manifest["metadata"]["name"]
-            assert found == [expected], manifest["metadata"]["name"]
+            assert matches == [expected], manifest["metadata"]["name"]
     budgets = {it["metadata"]["name"] for it in MANIFESTS if it["kind"] == "PodDisruptionBudget"}
     assert budgets == {it["metadata"]["name"] for it in MANIFESTS if it["kind"] == "Deployment"}
 

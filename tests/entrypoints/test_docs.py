@@ -19,14 +19,14 @@ from tests.support.service import PASSWORD, Client, Service
 def operations(service: Service) -> list[tuple[str, str, dict[str, Any]]]:
     """Method, path and operation of every call, by topic."""
     document = service.client().get("/openapi.json").json()
-    found = [(method.upper(), path, it) for path, item in document["paths"].items() for method, it in item.items()]
-    return [call for tag in document["tags"] for call in found if call[2]["tags"] == [tag["name"]]]
+    result = [(method.upper(), path, it) for path, item in document["paths"].items() for method, it in item.items()]
+    return [call for tag in document["tags"] for call in result if call[2]["tags"] == [tag["name"]]]
 
 
 def articles(service: Service) -> dict[str, str]:
     """The part of the page about each call, by its operation id."""
     page = service.client().get("/docs").text
-    return {found[1]: found[0] for found in re.finditer(r'<article [^>]*id="(\w+)".*?</article>', page, re.DOTALL)}
+    return {match[1]: match[0] for match in re.finditer(r'<article [^>]*id="(\w+)".*?</article>', page, re.DOTALL)}
 
 
 def examples(article: str) -> list[str]:

@@ -348,7 +348,7 @@ async def test_doctor_warns_about_a_slow_database_round_trip(environ: dict[str, 
 
 # -- mails ---------------------------------------------------------------------------------------------
 
-OWED = """
+INSERT_MAILS = """
 INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, outcome, note) VALUES
 (gen_random_uuid(), 'reset', 'ada@example.org', now() - interval '{age}', now() - interval '{late}', 3, {outcome},
  '{note}')
@@ -357,7 +357,9 @@ INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, outcome, n
 
 async def mails(environ: Mapping[str, str], **row: str) -> list[Finding]:
     if row:
-        await execute(environ, OWED.format(**{"age": "0 s", "late": "0 s", "outcome": "NULL", "note": ""} | row))
+        await execute(
+            environ, INSERT_MAILS.format(**{"age": "0 s", "late": "0 s", "outcome": "NULL", "note": ""} | row)
+        )
     return [it async for it in check_mails(load(environ), now)]
 
 

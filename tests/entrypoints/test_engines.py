@@ -23,14 +23,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def ask(url: str, question: str) -> object:
-    async def asked() -> object:
+    async def run() -> object:
         connection = await asyncpg.connect(url)
         try:
             return await connection.fetchval(question)
         finally:
             await connection.close()
 
-    return asyncio.run(asked())
+    return asyncio.run(run())
 
 
 def left_running(folder: Path) -> list[str]:

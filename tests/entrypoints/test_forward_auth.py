@@ -9,7 +9,7 @@ from tests.support.service import PASSWORD, Client, Service, code, unique_email
 ASK = "/v1/forward-auth"
 
 
-def said(answer: httpx.Response) -> dict[str, str]:
+def identity_headers(answer: httpx.Response) -> dict[str, str]:
     """What a yes says of the caller, which has no body."""
     assert (answer.status_code, answer.content) == (200, b""), answer.text
     assert answer.headers["cache-control"] == "no-store"
@@ -28,11 +28,11 @@ def who(client: Client, role: str, *, verified: bool = True) -> dict[str, str]:
 @pytest.mark.parametrize("held", Role)
 def test_forward_auth_accepts_the_role_and_lower_ones(service: Service, held: Role) -> None:
     client = service.client().log_in(service.user(held, role=held))
-    assert said(client.get(ASK)) == who(client, held)
+    assert identity_headers(client.get(ASK)) == who(client, held)
     for asked in Role:
         answer = client.get(ASK, params={"role": asked})
         if held.includes(asked):
-            assert said(answer) == who(client, held)
+            assert identity_headers(answer) == who(client, held)
         else:
             assert (answer.status_code, code(answer)) == (403, "role_required")
 
@@ -42,12 +42,12 @@ def test_unverified_caller_passes_only_without_a_required_role(service: Service)
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
-    assert said(client.get(ASK)) == who(client, "member", verified=False)
+    assert identity_headers(client.get(ASK)) == who(client, "member", verified=False)
     answer = client.get(ASK, params={"role": "member"})
     assert (answer.status_code, code(answer)) == (403, "not_verified")
 
     client.post("/v1/verify", json={"token": service.token(email)})
-    assert said(client.get(ASK, params={"role": "member"})) == who(client, "member")
+    assert identity_headers(client.get(ASK, params={"role": "member"})) == who(client, "member")
     assert code(client.get(ASK, params={"role": "moderator"})) == "role_required"
 
 
@@ -112,7 +112,7 @@ def test_forward_auth_refuses_without_a_valid_token(service: Service) -> None:
 
 def test_revoked_role_is_refused_at_the_next_request(service: Service) -> None:
     moderator = service.client().log_in(service.user("moderator", role=Role.MODERATOR))
-    said(moderator.get(ASK, params={"role": "moderator"}))
+    identity_headers(moderator.get(ASK, params={"role": "moderator"}))
     user_id = moderator.get("/v1/me").json()["id"]
     service.admin().patch(f"/v1/users/{user_id}", json={"role": "member"})
     assert code(moderator.get(ASK)) == "token_revoked"

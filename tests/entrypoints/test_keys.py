@@ -33,20 +33,20 @@ class Folder:
         key = PRIVATE[name]
         put(self.path, f"{name}{'.pub' * public}.pem", (public_pem if public else private_pem)(key), age=age)
 
-    def said(self) -> list[tuple[str, str]]:
+    def printed_rows(self) -> list[tuple[str, str]]:
         """Of each key what is said of it; a key that has just been made is `new`."""
         lines = [re.split("  +", line) for line in self._capsys.readouterr().out.splitlines()[1:]]
         return [(KID.get(line[0], "new"), line[3]) for line in lines]
 
     def listed(self) -> list[tuple[str, str]]:
         show(self.path, now=NOW, delay=DELAY)
-        return self.said()
+        return self.printed_rows()
 
     def rotated(self) -> list[tuple[str, str]]:
         """With a key there that is as new as can be, so that the clock of the made one is that of the test."""
         self.put("d", 0, public=True)
         rotate(self.path, now=NOW, delay=DELAY)
-        return self.said()
+        return self.printed_rows()
 
     def left(self) -> str:
         return " ".join(sorted(KID.get(key.kid, "new") for key in load_keys(self.path)))

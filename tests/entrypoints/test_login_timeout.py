@@ -28,7 +28,7 @@ async def test_timed_out_login_opens_no_session(service: Service) -> None:
                 await app.log_in(email)
             assert refused.value.code is ErrorCode.UNAVAILABLE
             await held.rollback()
-            await wait_until(lambda: nobody_waits(database))
+            await wait_until(lambda: no_lock_is_waited_for(database))
             assert await database.fetch(OF_THEM, email) == before
             assert await database.fetchval(SESSIONS, email) == 0
             await app.log_in(email)
@@ -37,5 +37,5 @@ async def test_timed_out_login_opens_no_session(service: Service) -> None:
         await database.close()
 
 
-async def nobody_waits(database: asyncpg.Connection) -> bool:
+async def no_lock_is_waited_for(database: asyncpg.Connection) -> bool:
     return bool(await database.fetchval(WAITS) == 0)

@@ -85,18 +85,18 @@ def test_worker_logs_a_mail_server_outage_and_its_end(isolated_service: Service,
     smtp_server.close()
     worker = isolated_service.start_worker()
 
-    def told(event: str) -> list[str]:
+    def logged(event: str) -> list[str]:
         return [line for line in worker.log.read_text().splitlines() if event in line]
 
     for email in emails:
         client.post("/v1/password/forgot", json={"email": email})
-    eventually(lambda: told("mail_delayed"))
+    eventually(lambda: logged("mail_delayed"))
     smtp_server.open()
     eventually(lambda: all(smtp_server.mails(email) for email in emails))
-    eventually(lambda: told("mail_delivery_resumed") and told("mail_parked"))
+    eventually(lambda: logged("mail_delivery_resumed") and logged("mail_parked"))
     assert worker.stop() == 0
-    assert len(told("mail_parked")) == 1
-    assert len(told("mail_delayed")) == len(told("mail_delivery_resumed")) == 1
+    assert len(logged("mail_parked")) == 1
+    assert len(logged("mail_delayed")) == len(logged("mail_delivery_resumed")) == 1
     output = worker.log.read_text()
     assert not [email for email in (*emails, refused) if email in output]
     assert "token=" not in output

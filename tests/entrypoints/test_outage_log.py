@@ -16,21 +16,21 @@ def test_database_outage_is_logged_at_its_beginning_and_end(databases: DatabaseF
             api = service.start_api()
             client = service.client()
 
-            def told(event: str) -> list[str]:
+            def logged(event: str) -> list[str]:
                 return [line for line in api.log.read_text().splitlines() if event in line]
 
-            assert told("database_") == []
+            assert logged("database_") == []
             postgres.kill()
             for _ in range(5):
                 answer = client.post("/v1/login", json={"login": unique_email(), "password": PASSWORD})
                 assert code(answer) == "unavailable"
-            eventually(lambda: len(told("code=unavailable")) == 5)
-            assert all("[error" in line for line in told("code=unavailable"))
-            [line] = told("database_unavailable")
+            eventually(lambda: len(logged("code=unavailable")) == 5)
+            assert all("[error" in line for line in logged("code=unavailable"))
+            [line] = logged("database_unavailable")
             assert "Error" in line.split("problem=")[1]
             postgres.start()
-            eventually(lambda: told("database_recovered"))
-            assert len(told("database_")) == 2
+            eventually(lambda: logged("database_recovered"))
+            assert len(logged("database_")) == 2
             assert postgres.password not in api.log.read_text()
         finally:
             service.close_clients()

@@ -11,7 +11,7 @@ from tests.support.proxies import Answer, Listener, Proxy, ReceivedRequest, cadd
 from tests.support.service import PASSWORD, Client, Service, free_port, unique_email
 
 KINDS: dict[str, Callable[..., AbstractContextManager[Proxy]]] = {"nginx": nginx, "caddy": caddy}
-SAID = ("x-auth-user", "x-auth-role", "x-auth-session", "x-auth-verified")
+IDENTITY_HEADERS = ("x-auth-user", "x-auth-role", "x-auth-session", "x-auth-verified")
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -60,7 +60,7 @@ def kept_out(proxy: Proxy, answer: Answer, status: int) -> None:
 
 def identity(client: Client, role: Role = Role.MEMBER) -> dict[str, list[str]]:
     values = client.get("/v1/me").json()["id"], role.value, client.pair["session_id"], "true"
-    return {name: [value] for name, value in zip(SAID, values, strict=True)}
+    return {name: [value] for name, value in zip(IDENTITY_HEADERS, values, strict=True)}
 
 
 def test_request_without_a_token_is_refused(member: Client, proxy: Proxy) -> None:
@@ -75,11 +75,11 @@ def test_caller_arrives_with_identity_headers_without_the_token(
 ) -> None:
     request = heard(proxy, proxy.ask("/notes?a=b&role=admin", [bearer(member)]))
     assert (request.method, request.path) == ("GET", "/notes?a=b&role=admin")
-    assert {name: request.header(name) for name in SAID} == identity(member)
+    assert {name: request.header(name) for name in IDENTITY_HEADERS} == identity(member)
     assert request.header("authorization") == []
     proxy.upstream.heard.clear()
     request = heard(proxy, proxy.ask(headers=[bearer(moderator)]))
-    assert {name: request.header(name) for name in SAID} == identity(moderator, Role.MODERATOR)
+    assert {name: request.header(name) for name in IDENTITY_HEADERS} == identity(moderator, Role.MODERATOR)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_identity_headers_of_clients_never_arrive(member: Client, proxy: Proxy, 
     names = {"User": "root", "Role": "admin", "Session": "x", "Verified": "false"}
     forged = [(f"{spelling}{name}", value) for name, value in names.items()]
     request = heard(proxy, proxy.ask(headers=[*forged, bearer(member), *forged]))
-    assert {name: request.header(name) for name in SAID} == identity(member)
+    assert {name: request.header(name) for name in IDENTITY_HEADERS} == identity(member)
     proxy.upstream.heard.clear()
     kept_out(proxy, proxy.ask(headers=forged), 401)
 
@@ -162,7 +162,7 @@ def test_preflight_reaches_the_upstream_without_authentication(proxy: Proxy, pat
     request = heard(proxy, answer)
     assert (request.method, request.path) == ("OPTIONS", path)
     assert request.header("access-control-request-headers") == ["traceparent"]
-    assert not any(request.header(name) for name in (*SAID, "authorization"))
+    assert not any(request.header(name) for name in (*IDENTITY_HEADERS, "authorization"))
     assert answer.headers["access-control-allow-origin"] == PAGE
     assert answer.headers["access-control-allow-methods"] == "PUT"
 
@@ -178,7 +178,7 @@ def test_request_that_resembles_a_preflight_needs_a_token(member: Client, proxy:
     ):
         kept_out(proxy, proxy.ask(headers=headers, method=method), 401)
     request = heard(proxy, proxy.ask(headers=[*PREFLIGHT, bearer(member)]))
-    assert {name: request.header(name) for name in SAID} == identity(member)
+    assert {name: request.header(name) for name in IDENTITY_HEADERS} == identity(member)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -249,7 +249,7 @@ def test_location_requires_its_role_for_every_form_of_its_path(
 def test_public_location_gets_no_identity(member: Client, site: Proxy) -> None:
     for headers in ([], [("X-Auth-User", "root"), ("X-Auth-Role", "admin")], [bearer(member)]):
         request = heard(site, site.ask("/public/x", headers))
-        assert not any(request.header(name) for name in (*SAID, "authorization"))
+        assert not any(request.header(name) for name in (*IDENTITY_HEADERS, "authorization"))
         site.upstream.heard.clear()
     for path in ("/publicity", "/Public/x", "/x/../publi%63ity"):
         kept_out(site, site.ask(path), 401)

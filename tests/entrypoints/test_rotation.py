@@ -79,12 +79,12 @@ def test_key_rotation_under_load_fails_no_request(shared: Service, keys: Path, f
             kids.insert(0, rotated(shared))
             for at, api in enumerate(fleet.apis):
 
-                def signs_anew(at: int = at, api: Api = api) -> bool:
+                def signs_with_the_new_key(at: int = at, api: Api = api) -> bool:
                     witnesses[at] = renewed(api, witnesses[at])
                     assert signer(witnesses[at]) in kids
                     return signer(witnesses[at]) == kids[0]
 
-                eventually(signs_anew)
+                eventually(signs_with_the_new_key)
                 assert shown(api) == kids
                 for pair in witnesses:
                     assert api.get("/v1/me", pair["access_token"]).status_code == 200

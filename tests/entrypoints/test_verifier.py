@@ -177,15 +177,15 @@ def test_forged_token_is_refused(service: Service, notes: Notes) -> None:
 
 
 def test_unknown_keys_cause_few_requests(service: Service, notes: Notes) -> None:
-    def asked() -> int:
+    def count_requests() -> int:
         return (service.folder / "api.log").read_text().count("/.well-known/jwks.json")
 
     genuine = service.member().pair["access_token"]
-    before, began = asked(), time.monotonic()
+    before, began = count_requests(), time.monotonic()
     for number in range(300):
         assert refused(notes.read(forged(header={"alg": "EdDSA", "kid": f"invented-{number}", "typ": "at+jwt"})))
     assert notes.read(genuine).status_code == 200
-    assert asked() - before <= time.monotonic() - began + 2
+    assert count_requests() - before <= time.monotonic() - began + 2
 
 
 def test_failed_introspection_refuses_the_request(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tests.support.fault_stack import Stack
 from tests.support.fault_users import LoadUser, passed
 from tests.support.service import PASSWORD, code, eventually, unique_email, wait_for_growth
 
-TOLD, HEALED = 2.0, 5.0
+OUTAGE_SECONDS, HEALED = 2.0, 5.0
 """Seconds within which an outage is answered, and within which the service is back after the database is."""
 
 
@@ -48,7 +48,7 @@ def assert_refused_in_time(ask: Callable[[], httpx.Response]) -> None:
     took = time.monotonic() - began
     # All come from one address, which may use only a part of the connections.
     assert (answer.status_code, code(answer)) in {(503, "unavailable"), (503, "overloaded")}, answer.text
-    assert took < TOLD, f"{answer.request.url} took {took:.2f} s"
+    assert took < OUTAGE_SECONDS, f"{answer.request.url} took {took:.2f} s"
 
 
 @pytest.mark.parametrize("outage", [kill_database, drop_packets, lock_tables])

@@ -13,7 +13,7 @@ from tests.support.smtp_servers import DRIP
 LEASE_OVER = 90.0
 """Seconds until another worker has sent the mails of a killed worker."""
 
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds until a worker gives up one mail."""
 
 
@@ -61,10 +61,10 @@ def scene(module_stack: Stack) -> Iterator[Scene]:
     eventually(lambda: set(observed.dripping) <= smtp.attempted)
     began = time.monotonic()
     module_stack.queue_mails(*observed.healthy)
-    eventually(lambda: set(observed.healthy) <= set(smtp.seen()), within=PATIENCE)
+    eventually(lambda: set(observed.healthy) <= set(smtp.seen()), within=TIMEOUT)
     took = time.monotonic() - began
     assert observed.dripping_notes() == {""}, "the other mails waited for the dripping server"
-    eventually(lambda: "" not in observed.dripping_notes(), within=PATIENCE + 10)
+    eventually(lambda: "" not in observed.dripping_notes(), within=TIMEOUT + 10)
     observed.notes = observed.dripping_notes()
     smtp.reset()
     eventually(lambda: smtp.seen()[observed.before] and smtp.seen()[observed.after] == 2, within=LEASE_OVER)

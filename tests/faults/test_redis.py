@@ -13,7 +13,7 @@ from tests.support.fault_stack import Stack
 from tests.support.rolling import Load, bearer
 from tests.support.service import code, eventually
 
-TOLD, HEALED = 2.0, 10.0
+OUTAGE_SECONDS, HEALED = 2.0, 10.0
 """The longest time of an answer (p99), and until Redis is trusted again, in seconds."""
 
 
@@ -115,7 +115,7 @@ def test_redis_faults_fail_no_request_and_revive_no_session(
         wait_for_answers(load, 100)
         assert_all_refused()
     assert load.unexpected == []
-    assert quantiles(load.seconds, n=100)[98] < TOLD
+    assert quantiles(load.seconds, n=100)[98] < OUTAGE_SECONDS
 
 
 def test_an_emptied_redis_is_detected_without_earlier_requests(stack: Stack) -> None:

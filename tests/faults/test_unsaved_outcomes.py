@@ -8,7 +8,7 @@ from tests.support.service import eventually, unique_email
 AWAY = 4.0
 """Seconds; longer than a worker waits to save an outcome."""
 
-TOLD = 20.0
+OUTAGE_SECONDS = 20.0
 """Seconds until the outcome is saved; less than is left of a lease."""
 
 SENT = "SELECT count(*) FROM mails WHERE recipient = ANY($1) AND outcome = 'sent'"
@@ -25,6 +25,6 @@ def test_mails_are_sent_once_despite_a_database_outage(
         time.sleep(AWAY)
     taken = list(smtp.seen())
     smtp.reset()
-    eventually(lambda: stack_with_mail.sql(SENT, taken)[0][0] == len(taken), within=TOLD)
+    eventually(lambda: stack_with_mail.sql(SENT, taken)[0][0] == len(taken), within=OUTAGE_SECONDS)
     eventually(lambda: stack_with_mail.pending_mails() == 0, within=90)
     assert smtp.seen() == dict.fromkeys(emails, 1)

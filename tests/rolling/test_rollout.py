@@ -93,8 +93,8 @@ def rollout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rollout]
 
 def code(answer: httpx.Response) -> str:
     """The code of a problem document, which may be one of the release before."""
-    found: str = answer.json()["code"]
-    return found
+    value: str = answer.json()["code"]
+    return value
 
 
 def claims_of(token: str) -> dict[str, object]:

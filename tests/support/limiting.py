@@ -17,7 +17,7 @@ from domain.refusals import ErrorCode, Refusal
 from tests.support.store_harness import NOW
 
 SECRET = b"0123456789abcdef0123456789abcdef"
-NOBODY = "redis://127.0.0.1:1"
+UNREACHABLE = "redis://127.0.0.1:1"
 KEYS = "{latchkey}:limit:*"
 CLOCK = "the clock of the tests"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -157,13 +157,13 @@ class SimulatedUser:
 
     def come_back(self, email: str, touched: datetime) -> None:
         """To a claim: with the password, or for another link. Whoever comes too late finds nothing or all of it."""
-        kept, left = self.works(True, touched, UNVERIFIED_USER), touched + UNVERIFIED_USER - self.clock()
+        is_kept, left = self.works(True, touched, UNVERIFIED_USER), touched + UNVERIFIED_USER - self.clock()
         quiet, near = email in self.quiet, abs(left) < LinkPurpose.VERIFY.lifetime
         if (quiet and not near) or random.random() < 0.5 - 0.4 * near:
             return
         if any(self.claimed.get(link.token) == email for link in self.links[-6:]):
             return  # it is left to that
-        if kept and near:
+        if is_kept and near:
             now, before = self.clock(), len(self.stack.smtp.mails(email))
             assert self.ask("/v1/verify/resend", email=email).status_code == 202
             self.links.append(
@@ -172,7 +172,7 @@ class SimulatedUser:
             self.claimed[self.links[-1].token] = email
             return
         session = self.log_in(email)
-        assert session is not None or not kept, f"{email} is gone after {self.clock() - touched}"
+        assert session is not None or not is_kept, f"{email} is gone after {self.clock() - touched}"
         if session is None:
             del self.claims[email]
         else:

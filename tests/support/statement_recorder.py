@@ -44,10 +44,10 @@ class RecordingDatabase(Database):
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         async with super().connection() as connection:
-            yield connection if self.listener is None else _OverheardConnection(connection, self.listener)
+            yield connection if self.listener is None else _RecordingConnection(connection, self.listener)
 
 
-class _OverheardConnection(Connection):
+class _RecordingConnection(Connection):
     def __init__(self, connection: Connection, listener: StatementRecorder) -> None:
         self._connection = connection
         self._listener = listener

@@ -59,11 +59,11 @@ def from_cells(cells: Mapping[str, str], line: int) -> ImportRow:
     """Translates a row of CSV. An empty cell means that the value is missing. Raises ValueError."""
     fields: dict[str, str | bool] = {"email": "", **{name: cell for name, cell in cells.items() if cell}}
     fields.update({name: _truth(name, cells[name]) for name in ("verified", "disabled") if name in fields})
-    return _ours(msgspec.convert(fields, Row), line)
+    return _import_row(msgspec.convert(fields, Row), line)
 
 
 def from_json(text: bytes, line: int) -> ImportRow:
-    return _ours(msgspec.json.decode(text, type=Row), line)
+    return _import_row(msgspec.json.decode(text, type=Row), line)
 
 
 def from_better_auth(text: bytes, line: int) -> ImportRow:
@@ -104,7 +104,7 @@ def _from_firebase(settings: str, text: bytes, line: int) -> ImportRow:
     )
 
 
-def _ours(row: Row, line: int) -> ImportRow:
+def _import_row(row: Row, line: int) -> ImportRow:
     return ImportRow(
         line=line,
         email=row.email,

@@ -49,15 +49,17 @@ def _document(app: Litestar) -> bytes:
 def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     """Built once: building it takes long enough to delay other requests."""
     pages: Pages = app.state.pages
-    found, links = list(topics(document(app))), _links(app, root="./")
-    made = pages.render("docs.html", root="./", connects=True, topics=found, catalogue=CATALOGUE, links=links)
+    groups, links = list(topics(document(app))), _links(app, root="./")
+    made = pages.render("docs.html", root="./", connects=True, topics=groups, catalogue=CATALOGUE, links=links)
     return made.content, dict(made.headers)
 
 
 @cache
 def _links(app: Litestar, *, root: str) -> dict[str, str]:
     """Where the name of a call, or a code, leads in a page."""
-    calls = {call.name: f"{root}docs#{call.id}" for _, found in topics(document(app)) for call in found}
+    calls = {
+        call.name: f"{root}docs#{call.id}" for _, calls_of_topic in topics(document(app)) for call in calls_of_topic
+    }
     return calls | {code: f"{root}problems/{code}" for code in CATALOGUE}
 
 

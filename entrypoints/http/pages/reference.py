@@ -105,9 +105,9 @@ def _access(auth: str, role: str | None) -> str:
 
 def _fields(document: Node, operation: Node, shape: Node) -> dict[str, list[Field]]:
     places: dict[str, list[Field]] = {"path": [], "query": [], "body": []}
-    for found in operation.get("parameters", []):
-        description = found.get("description") or _description(document, found["schema"])
-        places[found["in"]].append(Field(found["name"], found["required"], description))
+    for parameter in operation.get("parameters", []):
+        description = parameter.get("description") or _description(document, parameter["schema"])
+        places[parameter["in"]].append(Field(parameter["name"], parameter["required"], description))
     for name, schema in shape.get("properties", {}).items():
         places["body"].append(Field(name, name in shape.get("required", []), _description(document, schema)))
     return {place: fields for place, fields in places.items() if fields}
@@ -122,8 +122,8 @@ def _description(document: Node, schema: Node) -> str:
 def _resolved(document: Node, schema: Node) -> Node:
     if "$ref" not in schema:
         return schema
-    found: Node = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-    return found
+    definition: Node = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
+    return definition
 
 
 def _example(document: Node, content: Node) -> Any:

@@ -35,7 +35,7 @@ async def explain_statements(
     recorder = StatementRecorder(database)
     try:
         await question()
-        asked = recorder.take()
+        recorded = recorder.take()
     finally:
         recorder.stop()
     seconds, pages = 0.0, 0.0
@@ -44,7 +44,7 @@ async def explain_statements(
         assert driver is not None
         transaction = driver.transaction()
         await transaction.start()
-        for statement, parameters in asked:
+        for statement, parameters in recorded:
             [plan] = await driver.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *parameters)
             seconds += plan["Execution Time"]
             pages += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]

@@ -32,7 +32,7 @@ class Sample:
 
 
 def take_sample(processes: dict[str, psutil.Process], notes: Notes, seconds: float) -> Sample:
-    times = [milliseconds for found in notes.times.values() for milliseconds in found]
+    times = [milliseconds for durations in notes.times.values() for milliseconds in durations]
     return Sample(
         {name: process.memory_info().rss / 2**20 for name, process in processes.items()},
         {name: process.num_fds() for name, process in processes.items()},
