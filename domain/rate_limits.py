@@ -85,7 +85,7 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
     {
         # A user who mistypes needs three or four attempts.
         Limit.LOGIN: (Rate(10, 5 * _MINUTES),),
-        # Enough for the typing errors of an office behind one address. A list of stolen passwords stops after 50.
+        # Enough for the typing errors of an office behind one address. Stops a list of stolen passwords after 50.
         Limit.LOGIN_NETWORK: (Rate(50, 5 * _MINUTES),),
         # NIST SP 800-63B-4, 3.2.2: at most 100 wrong passwords for an account. An account has two names, e-mail
         # address and username. A common count would reveal that they belong together, so each has 50: 30 from all
@@ -116,7 +116,7 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.NOTICE: (Rate(5, _HOUR), Rate(10, _DAY)),
         # A school registers its classes from one address. Only programs need more.
         Limit.REGISTER: (Rate(200, _HOUR),),
-        # Links cannot be guessed (256 bits); this stops attempts.
+        # Links cannot be guessed (256 bits). This stops programs that try.
         Limit.LINK: (Rate(20, 10 * _MINUTES),),
         # People try several passwords until one is accepted, and click a link more than once.
         Limit.LINK_USE: (Rate(60, _HOUR),),

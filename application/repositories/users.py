@@ -62,8 +62,8 @@ class Users(Protocol):
         ...
 
     async def unverified_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
-        """The password hash of the first unverified user of the address, or else of the username; None without one.
-        With `alone`, other such calls for the same address wait until this unit of work ends."""
+        """The password hash of the first unverified user of the address, or else of the username, or None. With
+        `alone`, other such calls for the same address wait until this unit of work ends."""
         ...
 
     async def by_username(self, username: str) -> User | None:
