@@ -46,6 +46,6 @@ async def locked_unambiguous_user(work: UnitOfWork, who: str) -> User:
     if not user.verified and user_id_in(who) is None and await work.users.count_unverified(user.email) > 1:
         raise Refusal(
             ErrorCode.NOT_VERIFIED,
-            "Several unverified users share this address. Name one of them by id; `users find` lists the ids.",
+            "Several unverified users share this address. Name one of them by its id; `users find` lists the ids.",
         )
     return user
