@@ -1,4 +1,4 @@
-"""One service for the run, with two API processes and a worker; others, apart, for tests that break things."""
+"""One shared service with two API processes and a worker, and isolated services for tests that break things."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ def migrate(url: str) -> None:
 
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseFactory]:
-    """Gives out databases, migrated and empty, each with a Redis database of its own."""
+    """Creates migrated, empty databases, each with a Redis database of its own."""
     folder = tmp_path_factory.mktemp("engines")
     numbers = itertools.count(1)
     with engines.postgres(folder / "pg", durable=False) as postgres, engines.valkey(folder / "valkey") as valkey:
@@ -60,7 +60,7 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseFact
 
 @contextmanager
 def started(service: Service) -> Iterator[Service]:
-    """With a worker and an API, stopped at the end of the block."""
+    """Start an API and a worker, and stop them at the end of the block."""
     try:
         service.start_worker()
         service.start_api()
@@ -83,7 +83,7 @@ def service(shared_service: Service) -> Iterator[Service]:
 
 @pytest.fixture
 def isolated_service(tmp_path: Path, databases: DatabaseFactory) -> Iterator[Service]:
-    """A service that a test starts, kills and sets as it likes; nothing of it runs yet."""
+    """A service that a test configures, starts and kills by itself; nothing of it runs yet."""
     made = Service(tmp_path, *databases(), processes=1)
     yield made
     made.close_clients()

@@ -1,4 +1,4 @@
-"""One line a request, for machines: whole, in order, and as the other lines are."""
+"""The JSON access log: one complete line for each request, in order, with the fields of all other lines."""
 
 import asyncio
 import io

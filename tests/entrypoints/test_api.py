@@ -1,4 +1,4 @@
-"""The processes that answer, and the one that looks after them."""
+"""The API processes and their supervisor: start, stop, ports and memory."""
 
 import os
 import signal
@@ -193,7 +193,7 @@ def test_readiness_fails_before_the_listener_closes(isolated_service: Service, p
     api.process.send_signal(signal.SIGTERM)
 
     def draining() -> bool:
-        # Each on a connection of its own, so that every process is asked.
+        # A new connection for each request, so that every process gets some.
         return all(httpx.get(f"{isolated_service.url}/health/ready").status_code == 503 for _ in range(10))
 
     eventually(draining)
@@ -202,7 +202,7 @@ def test_readiness_fails_before_the_listener_closes(isolated_service: Service, p
     assert httpx.head(f"{isolated_service.url}/health/ready").status_code == 503
     assert httpx.get(f"{isolated_service.url}/health/live").status_code == 200
     assert code(httpx.get(f"{isolated_service.url}/v1/me")) == "token_missing"
-    api.process.send_signal(signal.SIGINT)  # whoever is in a hurry
+    api.process.send_signal(signal.SIGINT)  # a second signal, to stop at once
     api.process.wait(60)
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a problem document of its kind, never a 500, and nothing has changed."""
+"""Every invalid request gets the right problem document, never a 500, and changes nothing."""
 
 import json
 import secrets
@@ -29,7 +29,7 @@ PAGES |= {path: {"GET"} for path in ("/docs", "/openapi.json", "/dev/mail", "/me
 
 
 class Sweep:
-    """An admin and a program who call everything, a member to call it about, and what the database held before."""
+    """An admin, a service client and an anonymous client that call every route, and unexpected responses to them."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -75,7 +75,7 @@ def prepared(shared_service: Service) -> Iterator[Sweep]:
 
 @pytest.fixture
 def sweep(prepared: Sweep) -> Iterator[Sweep]:
-    """Nothing has changed when the test is over, and nothing has surprised."""
+    """Checks after the test that no response surprised and that the database is unchanged."""
     before = stored_rows(prepared.service)
     yield prepared
     surprises, prepared.surprises = prepared.surprises, []
@@ -94,7 +94,7 @@ def test_malformed_body_is_refused_by_every_call(sweep: Sweep) -> None:
 
 
 def errors_of(answer: httpx.Response) -> list[tuple[str, str]]:
-    """The fields at fault and what is wrong with each."""
+    """The invalid fields, and the error of each."""
     document = answer.json()
     assert {error["code"] for error in document["errors"]} == {"malformed"}
     errors = [(error["field"], error["message"]) for error in document["errors"]]
@@ -693,7 +693,7 @@ def test_a_request_that_breaks_the_protocol_is_refused_or_dropped(sweep: Sweep) 
     for what, request in BROKEN.items():
         status_codes = statuses(raw(sweep.service, request, timeout=0.5))
         assert all(400 <= status < 500 for status in status_codes), (what, status_codes)
-        assert len(status_codes) <= 1, f"{what}: a second request has been smuggled in"
+        assert len(status_codes) <= 1, f"{what}: a second request was smuggled in"
 
 
 def test_url_or_headers_of_20_kb_are_too_large(sweep: Sweep) -> None:

@@ -1,4 +1,4 @@
-"""The Authorization header: how an access token is sent, and what a refusal says about it (RFC 6750)."""
+"""The Authorization header: how an access token is sent, and the challenge of a refusal (RFC 6750)."""
 
 import re
 
@@ -91,7 +91,7 @@ def test_wrong_tokens_in_a_body_get_no_bearer_error(service: Service) -> None:
     wrong = {"login": client.email, "password": "not the password at all"}
     answer = service.client().post("/v1/login", json=wrong, headers={"Authorization": "Bearer x"})
     assert (code(answer), challenge(answer)) == ("invalid_credentials", "Bearer")
-    # A wrong password beside a good token: the token is not at fault.
+    # A wrong password with a valid token: the error is not of the token.
     answer = service.member().request("DELETE", "/v1/me", json={"password": "not the password at all"})
     assert (code(answer), challenge(answer)) == ("invalid_credentials", "Bearer")
 

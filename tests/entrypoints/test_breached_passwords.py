@@ -1,4 +1,4 @@
-"""Breached passwords that an operator has placed, as the API and the command line refuse them."""
+"""The API and the command line refuse passwords from the operator's list of breached passwords."""
 
 import hashlib
 

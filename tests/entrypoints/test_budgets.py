@@ -1,4 +1,4 @@
-"""Every call that writes or costs has a budget: found by a walk over the routes, and tried one by one."""
+"""Every route that writes or is costly has a rate limit; each limit is tested by a request."""
 
 import json
 from collections.abc import AsyncIterator, Iterator
@@ -38,7 +38,7 @@ CHEAP = {
         "/.well-known/oauth-authorization-server/{path}",
     ),
 }
-"""Reads of a page, of a few rows or of nothing. Whoever adds a read decides whether it is one of these."""
+"""Reads of a page, of a few rows or of nothing. A new read has to be added here or get a budget."""
 
 READING = {"GET", "HEAD", "OPTIONS"}
 
@@ -90,7 +90,7 @@ async def test_every_writing_or_costly_route_names_its_budget(tight: tuple[Tight
 
 
 async def test_every_named_budget_limits_its_route(service: Service, tight: tuple[Tight, httpx.AsyncClient]) -> None:
-    """With room for one attempt, the second is told to wait, whatever the first was worth."""
+    """With a budget of one attempt, the second attempt is refused, whether the first succeeded or not."""
     build, client = tight
     tried = []
     for method, path, gate in build.operations:
@@ -110,7 +110,7 @@ async def test_every_named_budget_limits_its_route(service: Service, tight: tupl
 
 
 class Asked:
-    """A call by somebody who may make it. What it says is right in every type."""
+    """A call by an authorized caller, with a value of the right type in every field."""
 
     def __init__(self, client: httpx.AsyncClient, method: str, path: str, gate: AccessPolicy) -> None:
         self._client = client
@@ -132,7 +132,7 @@ class Asked:
             self._headers["Authorization"] = "Basic eDp5"
 
     async def warm(self) -> httpx.Response:
-        """The first attempt. That of a logout would be the last of its session, so its budget is spent otherwise."""
+        """The first attempt. A logout would end the session, so another call of the same budget is made instead."""
         if self._gate.budget in PER_SESSION_LIMITS:
             return await self._ask("DELETE", f"/v1/sessions/{uuid4()}")
         first = await self()

@@ -1,4 +1,4 @@
-"""What is promised in writing is what there is: codes, calls, keys; and nothing secret is said anywhere."""
+"""Codes, routes and keys match the documentation, and no secret appears in a log, in Redis or in a response."""
 
 import ast
 import asyncio
@@ -66,7 +66,7 @@ def test_every_error_code_has_the_documented_status() -> None:
 
 
 def _named(tree: ast.AST) -> Iterator[str]:
-    """The codes that a source names: as `ErrorCode.X`, or as text to what takes codes."""
+    """The codes that a source names: as `ErrorCode.X`, or as text in a call that takes a code."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ErrorCode":
             yield node.attr
@@ -90,7 +90,7 @@ def test_sources_name_only_codes_of_the_catalogue() -> None:
 
 
 def test_every_code_is_raised_somewhere() -> None:
-    """By its name, or through the function of `domain/refusals.py` that makes its refusal."""
+    """By its name, or by the function of `domain/refusals.py` that creates its refusal."""
     makers = {
         node.name: ast.unparse(node)
         for node in ast.parse((ROOT / "domain" / "refusals.py").read_text()).body
@@ -121,7 +121,7 @@ def application(service: Service) -> Iterator[Litestar]:
 async def test_docs_and_openapi_are_rendered_once(
     application: Litestar, path: str, handler: HTTPRouteHandler
 ) -> None:
-    """Whoever asks again and again must not slow the others down."""
+    """Repeated requests must not slow other clients down."""
     request = RequestFactory(app=application).get(path)
     first, second = [(await handler.fn(request)).content for _ in range(2)]
     assert first is second
@@ -233,7 +233,7 @@ def test_published_keys_suffice_to_verify_a_token(service: Service) -> None:
 
 
 class Eavesdropper:
-    """Runs into everything it can, with canaries for secrets, and keeps what it was answered."""
+    """Causes as many errors as possible with canary secrets, and keeps the responses."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -318,7 +318,7 @@ class Eavesdropper:
 
 @pytest.fixture
 def production(isolated_service: Service) -> Service:
-    """A service as it runs in production, so that its logs are those of production."""
+    """A service with production settings, so that its logs are those of production."""
     development = load(isolated_service.environ)
     isolated_service.environ |= {
         "LATCHKEY_ENV": "production",
@@ -367,7 +367,7 @@ def _value(redis: Redis, key: str) -> object:
         "list": lambda: redis.lrange(key, 0, -1),
         "set": lambda: redis.smembers(key),
         "zset": lambda: redis.zrange(key, 0, -1, withscores=True),
-        "none": lambda: None,  # it has expired since it was named
+        "none": lambda: None,  # it has expired since the scan
     }
     return read[str(redis.type(key))]()
 
@@ -409,7 +409,7 @@ def test_every_log_event_is_one_line_of_json(production: Service) -> None:
 
 
 def _shown(page: str) -> str:
-    """The text of a page, without its markup."""
+    """The text of a page without markup."""
     return " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split())
 
 

@@ -1,4 +1,4 @@
-"""What operators do from the command line, in processes of their own."""
+"""The command line of operators, run as separate processes."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ def test_partial_environment_is_not_completed_from_make_run(
     missing: tuple[str, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """While `make run` is up in the folder: its engines are there to be found."""
+    """Runs while `make run` is up in the folder, so its connection URLs are found there."""
     engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
     data = tmp_path / "data"
     data.mkdir()
@@ -167,7 +167,7 @@ def test_typed_password_is_confirmed_and_not_echoed(service: Service, again: str
         stdin=theirs,
         stdout=subprocess.DEVNULL,
         stderr=theirs,
-        start_new_session=True,  # so that nobody's own terminal is asked
+        start_new_session=True,  # so that the terminal of the developer is not used
     )
     os.close(theirs)
     with os.fdopen(ours, "r+b", buffering=0) as terminal:
@@ -177,7 +177,7 @@ def test_typed_password_is_confirmed_and_not_echoed(service: Service, again: str
                 shown += terminal.read(1000)
             terminal.write(f"{typed}\n".encode())
         assert process.wait(60) == bool(said)
-        with suppress(OSError):  # which is how a terminal says that nobody is there any more
+        with suppress(OSError):  # a terminal whose other end is closed raises this
             while more := terminal.read(1000):
                 shown += more
     assert PASSWORD.encode() not in shown

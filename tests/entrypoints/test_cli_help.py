@@ -1,4 +1,4 @@
-"""What the command line says of itself: help with examples, completion, and that neither loads the service."""
+"""Help with examples and shell completion; neither loads the service."""
 
 import os
 import shlex
@@ -63,7 +63,7 @@ def test_shells_complete_commands_options_and_choices() -> None:
 
 
 def test_help_does_not_load_the_service() -> None:
-    """What it would load takes a second."""
+    """Loading the service takes a second."""
     script = (
         "import sys; from entrypoints.cli import latchkey; latchkey(['users', '--help'], standalone_mode=False);"
         "print(*sys.modules, file=sys.stderr)"

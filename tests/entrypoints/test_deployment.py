@@ -43,7 +43,7 @@ def unknown_settings(names: Iterator[str] | list[str]) -> list[str]:
 
 
 def instructions(keyword: str) -> list[str]:
-    """What follows a keyword of the Dockerfile."""
+    """The arguments of an instruction in the Dockerfile."""
     text = re.sub(r"\\\n\s*", "", DOCKERFILE)
     return re.findall(rf"^{keyword} (.*)$", text, re.MULTILINE)
 
@@ -54,7 +54,7 @@ def command_of(keyword: str) -> list[str]:
 
 
 def copied() -> set[str]:
-    """What the image takes from the repository."""
+    """The files that the image copies from the repository."""
     sources = (line.split()[:-1] for line in instructions("COPY") if not line.startswith("--from"))
     return {source for line in sources for source in line}
 
@@ -256,7 +256,7 @@ def test_systemd_unit_starts_a_command_that_exists(file: Path) -> None:
 
 @pytest.fixture
 def site(service: Service, tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """The nginx of compose.yaml before the service: the addresses of Latchkey and of the page for members."""
+    """The nginx of compose.yaml in front of the service: the URLs of Latchkey and of the page for members."""
     accounts, page, yours = free_port(), free_port(), free_port()
     databases = {
         "8080;": f"127.0.0.1:{accounts};",

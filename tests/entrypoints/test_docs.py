@@ -75,7 +75,7 @@ def test_docs_curl_lines_are_valid_requests(service: Service) -> None:
     values |= {"CLIENT_ID": client_id, "CLIENT_SECRET": client_secret}
     for article in articles(service).values():
         line = examples(article)[0]
-        if "$TOKEN" in line and admin.get("/v1/me").status_code == 401:  # the call before has ended the session
+        if "$TOKEN" in line and admin.get("/v1/me").status_code == 401:  # the previous call has ended the session
             admin.log_in(admin.email)
         values["TOKEN"] = admin.pair["access_token"]
         command = f"{line} -sS -o {shlex.quote(str(service.folder / 'answer'))} -w '%{{http_code}} %{{url}}'"
@@ -103,7 +103,7 @@ def opened(browser: Browser, operation_id: str) -> WebElement:
 
 
 def sent(browser: Browser, form: WebElement) -> str:
-    """What the page shows of the answer."""
+    """The response as the page shows it."""
     form.find_element(By.TAG_NAME, "button").click()
     output = form.find_element(By.TAG_NAME, "output")
     WebDriverWait(browser.driver, 20).until(lambda _: output.text not in {"", "Sending…"})

@@ -1,4 +1,4 @@
-"""The doctor sees what is wrong with each part, and a house where nothing is. Every part is really broken here."""
+"""`latchkey doctor` reports the faults of each dependency, and none for a healthy service. The faults are real."""
 
 import asyncio
 import os
@@ -62,7 +62,7 @@ def environ(databases: DatabaseFactory, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Valkey]:
-    """To be set and stopped as a test likes."""
+    """A Valkey that a test may configure and stop."""
     with engines.valkey(tmp_path_factory.mktemp("own_valkey")) as started:
         yield started
 
@@ -85,7 +85,7 @@ async def public_url(settings: Settings) -> list[Finding]:
 
 
 def saying(findings: list[Finding], words: str) -> Finding:
-    """The one that says so."""
+    """The one finding that contains these words."""
     [finding] = [it for it in findings if words in it.text]
     return finding
 
@@ -95,7 +95,7 @@ def bad(findings: list[Finding]) -> list[tuple[State, str]]:
 
 
 async def execute(environ: Mapping[str, str], *statements: str) -> str:
-    """In the database of the service. Gives its name."""
+    """Run statements in the database of the service, and return its name."""
     connection = await asyncpg.connect(environ["LATCHKEY_DATABASE_URL"])
     try:
         name: str = await connection.fetchval("SELECT current_database()")
@@ -127,13 +127,13 @@ async def test_healthy_service_has_no_findings(environ: dict[str, str], tmp_path
         async with honest() as inbox:
             made = {
                 **{"LATCHKEY_DATABASE_URL": durable.url, "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}"},
-                # The keys and the address of a service that runs.
+                # The keys and the URL of a running service.
                 "LATCHKEY_SIGNING_KEYS": str(Path(service.environ["LATCHKEY_DATA_DIR"]) / "keys"),
                 "LATCHKEY_PUBLIC_URL": service.url,
             }
             status, lines = await doctor({**environ, **made})
             assert inbox.envelopes == []
-        # How fast a machine is that runs all tests at once says nothing.
+        # The speed of a machine that runs many tests at the same time means nothing.
         doubts = [line for line in lines if not line.startswith("ok ") and " takes " not in line]
         assert (status, doubts) == (0, [])
         parts = [line.split()[1] for line in lines]
@@ -295,7 +295,7 @@ async def test_doctor_reports_a_missing_or_incompatible_schema(environ: dict[str
 
 
 async def test_database_that_loses_or_refuses_writes_is_reported(environ: dict[str, str]) -> None:
-    assert saying(await database(environ), "fsync is off").state is State.ERROR  # as the tests' own engine is set
+    assert saying(await database(environ), "fsync is off").state is State.ERROR  # the setting of the test database
     for mode, state in (("off", State.ERROR), ("local", State.ERROR), ("remote_write", State.ERROR)):
         await execute(environ, f"ALTER DATABASE DATABASE_NAME SET synchronous_commit = {mode}")
         assert saying(await database(environ), f"synchronous_commit is {mode}").state is state
@@ -321,7 +321,7 @@ def test_doctor_warns_about_an_old_database_version() -> None:
 
 @asynccontextmanager
 async def slowed(url: str, seconds: float) -> AsyncIterator[str]:
-    """The address of a wire that takes so long."""
+    """The URL of a proxy that delays everything by these seconds."""
     there = re.search(r"@([\d.]+):(\d+)", url)
     assert there is not None
 

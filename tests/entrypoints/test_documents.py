@@ -1,4 +1,4 @@
-"""What the guides say of calls and settings is what the service says of them, and the other way round."""
+"""The guides and the service describe the same calls and settings."""
 
 import os
 import re
@@ -24,7 +24,7 @@ _FIELD = re.compile(r"(optional )?`([a-z_]+)`")
 
 @dataclass(frozen=True)
 class Operation:
-    """A call as somebody describes it: who may call, and what it takes; `status` is the good answer."""
+    """A call as a document describes it: access, parameters, and the `status` of a success."""
 
     caller: bool
     role: str | None
@@ -78,7 +78,7 @@ def test_the_guide_and_openapi_describe_the_same_calls(service: Service) -> None
 
 
 def test_environment_file_needs_no_quotes_or_expansion(tmp_path: Path) -> None:
-    """Each line is `NAME=value` as it is meant: nothing is quoted, expanded or exported."""
+    """Each line is a literal `NAME=value`, without quotes, expansion or `export`."""
     text = OPERATIONS.read_text()
     lines = text[text.index("(umask 077; cat") :].split("\nmkdir ", 1)[0]
     assert lines.splitlines()[-1].startswith("set -a; . ")

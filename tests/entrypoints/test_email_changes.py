@@ -1,4 +1,4 @@
-"""Changing one's address over HTTP and mail: the new mailbox confirms, the old one takes back."""
+"""Changing an e-mail address over HTTP and mail: the new mailbox confirms, the old one can undo."""
 
 import asyncio
 from collections import Counter
@@ -20,7 +20,7 @@ def confirm(client: Client, token: str) -> httpx.Response:
 
 
 def confirmation(service: Service, recipient: str) -> str:
-    """The token of the link that would make this somebody's address; its holder gets a notice of their own too."""
+    """The token in the mail that confirms this address; its present owner also gets a notice."""
 
     def look() -> str | None:
         for number, mail in enumerate(service.mails(recipient), 1):

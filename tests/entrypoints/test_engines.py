@@ -1,4 +1,4 @@
-"""The engines for real: they keep what they were given through a crash, and leave nothing running."""
+"""Real PostgreSQL and Valkey of `make run`: data survives a crash, and no process is left running."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ def ask(url: str, question: str) -> object:
 
 
 def left_running(folder: Path) -> list[str]:
-    """Processes at work in that folder; one that has ended and waits to be noticed is not."""
+    """Running processes whose working directory is in that folder, without zombies."""
     processes = []
     for process in psutil.process_iter():
         try:
@@ -118,7 +118,7 @@ def test_valkey_keeps_data_through_stop_and_crash(redis: Valkey) -> None:
     assert redis.url == url
     with Redis.from_url(url) as client:
         client.incr("kept")
-        time.sleep(1.5)  # it promises to write within a second
+        time.sleep(1.5)  # its append-only file is written within a second
         redis.kill()
     redis.start()
     with Redis.from_url(url) as client:
@@ -156,7 +156,7 @@ def test_engines_end_with_a_killed_parent(tmp_path: Path, started_again: bool) -
         assert parent.stdout.readline() == b"running\n"
         assert left_running(tmp_path)
         parent.send_signal(signal.SIGKILL)
-    if started_again:  # at once, while they may still be leaving
+    if started_again:  # at once, while the old ones may still be stopping
         with postgres(tmp_path / "postgres", durable=False) as database, valkey(tmp_path / "valkey"):
             assert ask(database.url, "SELECT 1") == 1
     assert nothing_left(tmp_path)

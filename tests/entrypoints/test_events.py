@@ -1,4 +1,4 @@
-"""Who did what, over HTTP: for the owner of an account, and for those who look after users."""
+"""The audit log over HTTP: for the owner of an account, and for moderators and admins."""
 
 from domain.role import Role
 from tests.support.service import PASSWORD, Service, code, unique_email

@@ -31,7 +31,7 @@ def gate() -> Iterator[HashGate]:
 
 
 class Gated:
-    """The application as it is served, but for hashes that wait until the test lets them begin."""
+    """The real application, with password hashes that wait until the test releases them."""
 
     def __init__(self, hasher: Argon2Hasher) -> None:
         self.hasher = hasher
@@ -59,8 +59,8 @@ async def log_in(client: httpx.AsyncClient, email: str, ip: str) -> int:
 async def test_logins_from_three_networks_do_not_displace_logins_of_others(
     service: Service, gate: HashGate, gated: tuple[Gated, httpx.AsyncClient]
 ) -> None:
-    """Those who attack ask first, and for more than three times as many hashes as may wait."""
-    # Addresses that no other test uses: their attempts would count here for five minutes.
+    """The attackers come first, with more than three times as many logins as the hash queue holds."""
+    # Addresses that no other test uses: attempts of other tests would count for five minutes.
     thieves = [(service.user("thief"), f"10.80.0.{number % 3}") for number in range(6)]
     honest = [(service.user("honest"), f"10.81.0.{number}") for number in range(8)]
     build, client = gated
@@ -92,7 +92,7 @@ async def test_disconnected_waiting_caller_costs_no_hash(
 
 
 async def _hang_up(app: Any, disconnected: asyncio.Event) -> None:
-    """Ask for a login, and close the connection before the answer comes."""
+    """Send a login, and close the connection before the response."""
     body = b'{"login":"nobody@example.org","password":"a perfectly fine passphrase"}'
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 

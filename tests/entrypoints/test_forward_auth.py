@@ -1,4 +1,4 @@
-"""A proxy asks who is calling: the answer stands in headers, and every no is a no."""
+"""`GET /v1/forward-auth`: identity headers for a valid token, and a refusal in every other case."""
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ ASK = "/v1/forward-auth"
 
 
 def identity_headers(answer: httpx.Response) -> dict[str, str]:
-    """What a yes says of the caller, which has no body."""
+    """The identity headers of a success, which has no body."""
     assert (answer.status_code, answer.content) == (200, b""), answer.text
     assert answer.headers["cache-control"] == "no-store"
     return {name: value for name, value in answer.headers.items() if name.startswith("x-auth-")}

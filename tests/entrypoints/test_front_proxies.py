@@ -1,4 +1,4 @@
-"""nginx and Caddy in front of Latchkey itself, as docs/operations.md sets them."""
+"""nginx and Caddy in front of Latchkey itself, configured as docs/operations.md shows."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ from tests.support.proxies import AROUND, listening
 from tests.support.service import PASSWORD, Service, free_port, unique_email
 
 CALLER = "127.0.0.2"
-"""Another than the proxy's."""
+"""Differs from the address of the proxy."""
 
 
 @dataclass
@@ -139,7 +139,7 @@ def test_another_host_name_does_not_reach_the_api(front: Front) -> None:
     assert b"token_missing" not in body
 
 
-@pytest.mark.parametrize("front", ["nginx"], indirect=True)  # Caddy does so by itself, at port 80
+@pytest.mark.parametrize("front", ["nginx"], indirect=True)  # Caddy does this by itself on port 80
 def test_plain_http_redirects_to_https(front: Front) -> None:
     assert front.plain is not None
     with closing(http.client.HTTPConnection("127.0.0.1", front.plain, timeout=20)) as connection:

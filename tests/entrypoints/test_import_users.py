@@ -1,4 +1,4 @@
-"""Users taken over from a file, by the command as operators run it."""
+"""`latchkey users import`, run as operators run it."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from tests.support.service import ROOT, Service, code, eventually, unique_email
 from tests.support.sweeping import fetch
 
 DJANGO = "pbkdf2_sha256$10000$kjVJaVz6qsnJ$5yPHw3rwJGECpUf70daLGhOrQ5+AMxIJdz1c3bqK1Rs="
-"""Of «not a password»."""
+"""The hash of «not a password»."""
 
 
 def ask(service: Service, question: str, *values: object) -> list[Any]:
@@ -187,7 +187,7 @@ def test_terminal_shows_a_progress_bar(isolated_service: Service, tmp_path: Path
         os.close(terminal_end)
         shown = watched.read(100_000).decode()
     assert (done.returncode, done.stdout) == (1, b"1,200 imported, 0 imported before, 1 listed\n")
-    shown = re.sub(r"\x1b\[\?25[hl]", "", shown)  # the cursor is hidden meanwhile
+    shown = re.sub(r"\x1b\[\?25[hl]", "", shown)  # the cursor is hidden during the import
     assert "\r[" in shown
     assert "\r\x1b[Kline 1201: This is not" in shown
     assert re.search(r"\r\[#{30}\] 100%  1,201 rows, [\d,]+ a second *\r\n$", shown)

@@ -1,4 +1,4 @@
-"""What the first `make run` installs is told as it goes on: once in a while in a log, all the time at a terminal."""
+"""Progress of the installation by the first `make run`: lines now and then in a log, a live line at a terminal."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ NAMES = ("alpha_one", "beta", "gamma")
 
 
 def wheel(folder: Path, name: str) -> str:
-    """A package with one empty module; gives its line of a lock file."""
+    """Build a package with one empty module, and return its line for a lock file."""
     path = folder / f"{name}-1.0-py3-none-any.whl"
     files = {
         f"{name}.py": b"",

@@ -1,4 +1,4 @@
-"""Programs ask about tokens and give them back: only programs that are known, and only with the truth."""
+"""Token introspection and revocation: only for authenticated clients, and always up to date."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ ANYBODY = httpx.BasicAuth(str(UUID(int=7)), "x")
 
 
 class Program(httpx.Client):
-    """A client of the service, in either sense."""
+    """An OAuth client of the service, and an HTTP client."""
 
     def about(self, token: str, **more: str) -> object:
         answer = self.post("/v1/introspect", data={"token": token, **more})
@@ -44,7 +44,7 @@ def claims(token: str) -> dict[str, object]:
     return members
 
 
-# -- asking --------------------------------------------------------------------------------------------
+# -- introspection -------------------------------------------------------------------------------------
 
 
 def test_valid_token_is_described_completely(service: Service, program: Program) -> None:
@@ -97,7 +97,7 @@ def test_introspection_of_any_other_token_is_inactive(service: Service, program:
     for text in nothing:
         for hint in ({}, {"token_type_hint": "refresh_token"}):
             assert program.about(text, **hint) == {"active": False}, text
-    # White space around a token that somebody has pasted is no part of it.
+    # White space around a pasted token is ignored.
     for pasted in (token, f" {token}", f"{token}\n", f"\t{token}\r\n"):
         assert program.about(pasted) != {"active": False}
 
@@ -112,7 +112,7 @@ def test_introspection_is_inactive_in_every_process_after_logout(service: Servic
                 assert fresh.about(token) == {"active": False}
 
 
-# -- giving back ---------------------------------------------------------------------------------------
+# -- revocation ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
@@ -147,7 +147,7 @@ def test_revoking_an_invalid_token_is_a_success_without_effect(service: Service,
     assert client.renew().status_code == 200
 
 
-# -- who may -------------------------------------------------------------------------------------------
+# -- client authentication -----------------------------------------------------------------------------
 
 
 def basic(text: str | bytes) -> str:
@@ -155,7 +155,7 @@ def basic(text: str | bytes) -> str:
 
 
 def strangers(client_id: str, secret: str) -> Iterator[list[str]]:
-    """Headers that let nobody in, each right but in one respect."""
+    """Headers that authenticate no client, each wrong in one respect."""
     pair = f"{client_id}:{secret}"
     right = basic(pair)
     yield []

@@ -1,4 +1,4 @@
-"""What people do with the service, from the first register to the last logout, over HTTP and mail."""
+"""Journeys of users over HTTP and mail, from the registration to the last logout."""
 
 from tests.support.service import PASSWORD, Service, code, unique_email
 
@@ -80,7 +80,7 @@ def test_first_verification_wins_over_the_squatter(service: Service) -> None:
     assert code(squatter.get("/v1/me")) == "token_revoked"
     assert code(squatter.renew()) == "session_ended"
     assert code(owner.post("/v1/verify", json={"token": squatters_link})) == "link_invalid"
-    # Which of the two has followed the mail is unknown, so the mailbox chooses a new password.
+    # Either user may have opened the mail, so the owner of the mailbox has to choose a new password.
     assert code(owner.post("/v1/login", json={"login": email, "password": PASSWORD})) == "invalid_credentials"
     new = {"new_password": PASSWORD, "confirm_password": PASSWORD}
     assert owner.post("/v1/password/reset", json={"token": service.token(email, 3), **new}).status_code == 204
@@ -241,7 +241,7 @@ def test_users_are_listed_in_pages(service: Service) -> None:
 
 
 def test_a_cursor_of_another_list_is_refused(service: Service) -> None:
-    """It would leave people out without a word."""
+    """It would silently omit users."""
     admin = service.admin()
     prefix = unique_email("list").split("@")[0]
     for number in range(2):

@@ -1,4 +1,4 @@
-"""What `keys list` and `keys rotate` say and do, at a given time and from the command line."""
+"""`keys list` and `keys rotate`, at a given time and from the command line."""
 
 import re
 import stat
@@ -34,7 +34,7 @@ class Folder:
         put(self.path, f"{name}{'.pub' * public}.pem", (public_pem if public else private_pem)(key), age=age)
 
     def printed_rows(self) -> list[tuple[str, str]]:
-        """Of each key what is said of it; a key that has just been made is `new`."""
+        """The printed state of each key; a key that was just created is `new`."""
         lines = [re.split("  +", line) for line in self._capsys.readouterr().out.splitlines()[1:]]
         return [(KID.get(line[0], "new"), line[3]) for line in lines]
 
@@ -43,7 +43,7 @@ class Folder:
         return self.printed_rows()
 
     def rotated(self) -> list[tuple[str, str]]:
-        """With a key there that is as new as can be, so that the clock of the made one is that of the test."""
+        """Puts a brand-new key there first, so that the created key gets its time from the clock of the test."""
         self.put("d", 0, public=True)
         rotate(self.path, now=NOW, delay=DELAY)
         return self.printed_rows()
@@ -68,13 +68,13 @@ def test_token_never_outlives_its_key() -> None:
 @pytest.mark.parametrize(
     ("ages", "followed"),
     [
-        # A process that starts may sign with the second newest.
+        # A process that starts now may sign with the second newest key.
         ({"b": 20, "a": 30}, {}),
         ({"c": 20, "b": 50, "a": 70}, {"a": 20}),
         ({"d": 20, "c": 40, "b": 50, "a": 70}, {"b": 20, "a": 40}),
-        # The newest was there before the others, so they have followed it for longer.
+        # The newest key was there before the others, so they are superseded for longer.
         ({"d": 50, "c": 20, "b": 40, "a": 70}, {"b": 20, "a": 40}),
-        # What came after the newer ones may have signed elsewhere until then.
+        # A file that arrived after the newer ones may have signed elsewhere until then.
         ({"c": 30, "b": 40, "a": 10}, {"a": 10}),
     ],
 )
@@ -148,7 +148,7 @@ def test_key_with_valid_tokens_is_kept(folder: Folder) -> None:
 
 
 def test_recently_copied_old_key_files_supersede_no_key_yet(folder: Folder) -> None:
-    """Its time of writing is old, that of its coming is not."""
+    """The file has an old modification time and a recent change time."""
     now = datetime.now(UTC)
     folder.put("a", AT - now.timestamp() + 3 * DEAD)
     folder.put("b", AT - now.timestamp() + 2 * DEAD)
@@ -191,7 +191,7 @@ def test_concurrent_rotations_are_safe(folder: Folder) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.path.glob("2*.pem")} == {0o600}
 
 
-# -- the command itself -----------------------------------------------------------------------------------
+# -- command line -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -267,7 +267,7 @@ def rows(ended: Ended) -> list[list[str]]:
 
 @pytest.mark.parametrize("alg", Algorithm)
 def test_rotation_keeps_the_algorithm_unless_an_option_changes_it(tmp_path: Path, cli: Cli, alg: Algorithm) -> None:
-    """From whatever a key was made with."""
+    """From any algorithm to any other."""
     put(tmp_path, "key.pem", new_pem(alg)[1])
     kept = cli(tmp_path, "rotate")
     assert [row[1] for row in rows(kept)] == [alg, alg]
@@ -293,7 +293,7 @@ def test_rotation_refuses_an_unknown_algorithm(tmp_path: Path, cli: Cli, wrong: 
     assert "must be one of ES256, EdDSA, RS256" in refused.err
 
 
-# -- whose installation is meant ---------------------------------------------------------------------------
+# -- which installation ------------------------------------------------------------------------------------
 
 README = {
     "LATCHKEY_ENV": "",
@@ -308,7 +308,7 @@ README = {
 
 @pytest.mark.parametrize("environ", [README, {"LATCHKEY_ENV": ""}, {"LATCHKEY_ENV": "production"}], ids=len)
 def test_key_commands_read_the_production_settings(tmp_path: Path, cli: Cli, environ: dict[str, str]) -> None:
-    """A new key waits there for a minute."""
+    """A new key waits for a minute in production."""
     old, pem = new_pem(Algorithm.ES256)
     (tmp_path / "2026-01.pem").write_bytes(pem)
     listed = cli(tmp_path, "list", **environ)

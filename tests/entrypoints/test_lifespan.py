@@ -1,4 +1,4 @@
-"""What an API process does beside its requests."""
+"""Background tasks of an API process."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""How often is too often, over HTTP, counted by two API processes together. Networks are made by a proxy of ours."""
+"""Rate limits over HTTP, shared by two API processes. `X-Forwarded-For` of a trusted proxy sets the network."""
 
 import asyncio
 import itertools
@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="module")
 def limited(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service as it is in production: it limits. Who comes from 127.0.0.1 is its proxy."""
+    """A service with rate limits, as in production; 127.0.0.1 is a trusted proxy."""
     made = Service(tmp_path_factory.mktemp("limited"), *databases())
     made.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"}
     try:
@@ -38,7 +38,7 @@ def limited(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory
 
 
 def network() -> str:
-    """Where nobody else in this run comes from."""
+    """An address in a network that no other test uses."""
     return f"198.18.{next(_numbers)}.1"
 
 
@@ -50,7 +50,7 @@ def caller(service: Service, ip: str) -> Client:
 
 @asynccontextmanager
 async def strangers(service: Service, ip: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Every request over a connection of its own, so both processes are asked."""
+    """Opens a new connection for each request, so that both processes get some."""
     limits = httpx.Limits(max_keepalive_connections=0)
     headers = {"X-Forwarded-For": ip}
     async with httpx.AsyncClient(base_url=service.url, limits=limits, headers=headers, timeout=60) as client:
@@ -81,7 +81,7 @@ async def test_two_processes_share_the_limit_of_wrong_passwords(limited: Service
         body = {"login": email, "password": WRONG}
         answers = await asyncio.gather(*(client.post("/v1/login", json=body) for _ in range(40)))
     codes = Counter(map(code, answers))
-    # Where the machine is too busy to look at a password, that attempt is given back.
+    # An attempt is refunded if the machine is too busy to check the password.
     assert 10 - codes["overloaded"] <= codes["invalid_credentials"] <= 10
     assert codes["rate_limited"] >= 30 - codes["overloaded"]
     assert all(0 < wait_of(answer) <= 300 for answer in answers if answer.status_code == 429)
@@ -140,7 +140,7 @@ def test_password_reset_clears_the_login_limits(limited: Service) -> None:
     client.log_in(email, NEW)
 
 
-# -- who the caller is ------------------------------------------------------------------------------------
+# -- client addresses -------------------------------------------------------------------------------------
 
 JUNK = ["", ",", ", ,", "junk", "fe80::1%eth0", "::1%25x", "unknown", "1.2.3.4.5", "1" * 6000]
 JUNK += ["300.1.1.1", "0x7f.1", "127.1", "for=1.2.3.4", "1.2.3.4 5.6.7.8", "198.51.100.9, junk", "\u00e9"]
@@ -152,7 +152,7 @@ def mumble(client: httpx.Client, email: str, header: str) -> httpx.Response:
 
 
 def test_forged_addresses_from_one_peer_are_one_network(limited: Service) -> None:
-    """127.0.0.2 is nobody's proxy."""
+    """127.0.0.2 is not a trusted proxy."""
     email, codes = limited.user("forged"), Counter[str]()
     transport = httpx.HTTPTransport(local_address="127.0.0.2")
     with httpx.Client(base_url=limited.url, transport=transport, timeout=30) as client:
@@ -165,7 +165,7 @@ def test_forged_addresses_from_one_peer_are_one_network(limited: Service) -> Non
 
 
 def test_invalid_forwarded_address_bypasses_no_limit(limited: Service) -> None:
-    """It counts as the proxy itself, whoever it is."""
+    """Such a request counts for the address of the proxy itself."""
     email, client = limited.user("mumbled"), limited.client()
     codes = Counter(code(mumble(client, email, junk)) for junk in JUNK)
     assert codes == {"invalid_credentials": 10, "rate_limited": len(JUNK) - 10}
@@ -312,7 +312,7 @@ async def test_redis_crash_allows_at_most_one_extra_budget(tmp_path: Path, datab
             assert heard[victim]["invalid_credentials"] == 20
             assert set(heard[victim]) | set(heard[owner]) <= {
                 *("invalid_credentials", "rate_limited", "in"),
-                "overloaded",  # by the machine that the tests run on
+                "overloaded",  # if the machine of the tests is busy
             }
         finally:
             service.stop()

@@ -1,4 +1,4 @@
-"""Whoever is told that it did not work has left nothing behind, also where the server goes on after they left."""
+"""A login that times out leaves no session, even if PostgreSQL finishes its statement later."""
 
 import asyncpg
 import pytest

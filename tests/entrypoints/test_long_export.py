@@ -1,4 +1,4 @@
-"""An export may take any time, as long as each of its pieces comes in time."""
+"""An export may take any time; the deadline applies to each page of it."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ SELECT uuidv7(), 'logged_in', id, now(), '', '', '' FROM users, generate_series(
 
 
 def slow(container: Container) -> ASGIApp:
-    """The database takes most of a caller's deadline for each piece."""
+    """An application whose database takes half of the deadline for each page."""
     app = create(container)
 
     async def around(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Mails arrive as they were sent, one file each, in the order in which they came."""
+"""The mail catcher stores each mail unchanged in a file of its own, in order of arrival."""
 
 import smtplib
 import subprocess

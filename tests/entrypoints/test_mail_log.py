@@ -1,4 +1,4 @@
-"""An outage of the mail server is seen in the log of a worker: at its beginning, at its end, and what it has cost."""
+"""The log of a worker shows an outage of the mail server: its beginning, its end and the number of mails."""
 
 from collections.abc import Iterator
 from dataclasses import replace

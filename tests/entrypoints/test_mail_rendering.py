@@ -1,4 +1,4 @@
-"""Mails as people see them in a mail program: readable on a telephone, in light and dark."""
+"""Mails in a browser, as a mail program shows them: readable on a phone, in light and dark mode."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

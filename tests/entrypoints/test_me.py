@@ -1,4 +1,4 @@
-"""The caller's own account over HTTP: another name, the end, and what is kept."""
+"""The caller's own account over HTTP: username, deletion and export."""
 
 import asyncio
 from collections import Counter
@@ -18,11 +18,11 @@ LATER = "the password that comes later"
 
 
 def name() -> str:
-    """One that nobody else in this run has."""
+    """A username that no other test uses."""
     return f"n{uuid4().hex[:20]}"
 
 
-# -- another name --------------------------------------------------------------------------------------
+# -- username ------------------------------------------------------------------------------------------
 
 
 def test_username_is_set_changed_and_removed(service: Service) -> None:
@@ -80,7 +80,7 @@ async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(service: Se
     assert {code(answer) for answer in answers if answer.status_code == 409} == {"username_taken"}
 
 
-# -- the end -------------------------------------------------------------------------------------------
+# -- deletion ------------------------------------------------------------------------------------------
 
 
 def delete(client: httpx.Client, password: str = PASSWORD) -> httpx.Response:
@@ -174,7 +174,7 @@ def test_last_admin_cannot_be_deleted_but_one_of_several_can(isolated_service: S
 
 @pytest.mark.anyio
 async def test_concurrent_requests_leave_nothing_valid_after_deletion(service: Service) -> None:
-    """Logins, renewals and a reset by link on the way: each fails, or is over when the end has been answered."""
+    """Concurrent logins, refreshes and a reset: each fails, or its session ends with the deletion."""
     for _ in range(6):
         member = service.member()
         member.post("/v1/password/forgot", json={"email": member.email})
@@ -188,7 +188,7 @@ async def test_concurrent_requests_leave_nothing_valid_after_deletion(service: S
             ended, *answers = await asyncio.gather(end, *others, client.post("/v1/login", json=login))
             assert not [answer.status_code for answer in answers if answer.status_code == 500]
             pairs = [member.pair, *(answer.json() for answer in answers if answer.status_code == 200)]
-            if ended.status_code != 204:  # the reset was first: the password is not theirs any more
+            if ended.status_code != 204:  # the reset came first and changed the password
                 assert code(ended) in {"invalid_credentials", "token_revoked"}
                 assert answers[2].status_code == 204
             else:
@@ -202,7 +202,7 @@ async def test_concurrent_requests_leave_nothing_valid_after_deletion(service: S
                 assert again.status_code == 401
 
 
-# -- what is kept --------------------------------------------------------------------------------------
+# -- export --------------------------------------------------------------------------------------------
 
 
 def test_export_contains_all_stored_data(service: Service) -> None:
@@ -250,7 +250,7 @@ def test_export_matches_openapi(service: Service) -> None:
 
 @pytest.fixture(scope="module")
 def storied(shared_service: Service) -> Iterator[Client]:
-    """Somebody to whom a lot has happened."""
+    """A user with 20,000 events."""
     client = Client(shared_service).log_in(shared_service.user("storied"))
     happened = """
         INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
@@ -278,7 +278,7 @@ def test_disconnected_client_of_an_export_breaks_nothing(service: Service, stori
 
 
 def test_outage_is_reported_or_truncates_the_export(databases: DatabaseFactory, tmp_path: Path) -> None:
-    """A document that is cut short never looks whole."""
+    """A truncated document never looks complete."""
     with engines.postgres(tmp_path / "postgres", durable=False) as postgres:
         migrate(postgres.url)
         made = Service(tmp_path, postgres.url, databases()[1], processes=1)

@@ -1,4 +1,4 @@
-"""RFC 8414 metadata, and the three documents that programs in browsers read from any origin."""
+"""RFC 8414 metadata, and the three public documents that browsers may read from any origin."""
 
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def test_metadata_lists_existing_endpoints(service: Service) -> None:
 
 @pytest.mark.anyio
 async def test_metadata_is_served_for_a_public_url_with_a_path(service: Service) -> None:
-    """Behind a proxy that strips the path, and where RFC 8414 (section 3.1) inserts the well-known part before it."""
+    """For a proxy that strips the path, and at the well-known path of RFC 8414, section 3.1."""
     url = "https://example.org/team/accounts"
     async with inside(service, LATCHKEY_PUBLIC_URL=url) as client:
         for path in (METADATA, f"{METADATA}/team/accounts"):

@@ -1,4 +1,4 @@
-"""The page of numbers: right whichever process answers, bounded whatever is asked, and there whatever is down."""
+"""`GET /metrics`: the same from every process, bounded for any requests, and available during outages."""
 
 import asyncio
 import contextlib
@@ -36,7 +36,7 @@ Samples = dict[tuple[str, ...], float]
 
 
 def samples(answer: httpx.Response) -> Samples:
-    """Each number by its name and the values of its labels, in the order of their names."""
+    """Each value by the name of its metric and the values of its labels, in the order of the label names."""
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     values: Samples = {}
@@ -50,7 +50,7 @@ def samples(answer: httpx.Response) -> Samples:
 
 
 def scrape(service: Service) -> Samples:
-    """On a connection of its own, and so from any process."""
+    """On a new connection, and so from any process."""
     return samples(httpx.get(f"{service.url}/metrics", timeout=30))
 
 
@@ -91,7 +91,10 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
     client = service.member()
     before = scrape(service)
     for name in CATALOGUE:
-        assert ("latchkey_errors_total", name) in before  # from the start, or nobody sees the first
+        assert (
+            "latchkey_errors_total",
+            name,
+        ) in before  # present from the start, so that the first increase is visible
     for _ in range(2):
         client.log_in(client.email)
     client.post("/v1/login", json={"login": client.email, "password": "wrong"})
@@ -178,14 +181,14 @@ async def test_password_hashes_are_zero_after_a_process_has_stopped() -> None:
     assert states() == [0, 0]
 
 
-# -- who counts ----------------------------------------------------------------------------------------
+# -- processes -----------------------------------------------------------------------------------------
 
 
 KEYS = "/.well-known/jwks.json"
 
 
 def siblings(parent: int, folder: Path) -> set[int] | None:
-    """The two processes that count there, once there are two."""
+    """The two API processes that use that folder, once there are two."""
     pids = set()
     with contextlib.suppress(psutil.Error):
         for child in psutil.Process(parent).children():
@@ -201,7 +204,7 @@ def test_one_scrape_covers_all_processes_including_ended_ones(isolated_service: 
     assert folder.stat().st_mode & 0o777 == 0o700
 
     def ask(times: int) -> None:
-        """Each on a connection of its own, so that both processes have a share."""
+        """Opens a new connection for each request, so that both processes get some."""
         for _ in range(times):
             httpx.get(f"{isolated_service.url}{KEYS}", timeout=30)
 
@@ -222,7 +225,7 @@ def test_one_scrape_covers_all_processes_including_ended_ones(isolated_service: 
     assert counts() == {24}
     assert set(folder.iterdir()) == files
     for path in files:
-        path.unlink()  # as programs that clean up temporary files do
+        path.unlink()  # as cleaners of temporary files do
     assert sum(counts()) > 0
     assert api.stop() == 0
     assert not folder.exists()
@@ -275,7 +278,7 @@ def test_arbitrary_requests_add_no_series_and_no_personal_data(service: Service)
     assert not [word for word in (user_id, client.email, "127.0.0.1") if word in str(after)]
 
 
-# -- how it is asked and told --------------------------------------------------------------------------
+# -- formats -------------------------------------------------------------------------------------------
 
 
 def test_metrics_have_two_formats_and_no_parameters(service: Service) -> None:
@@ -304,7 +307,7 @@ def test_metrics_have_two_formats_and_no_parameters(service: Service) -> None:
     assert client.get("/metrics", headers={"Authorization": "Bearer x"}).status_code == 200
 
 
-# -- what is down --------------------------------------------------------------------------------------
+# -- outages -------------------------------------------------------------------------------------------
 
 
 def test_healthy_dependency_is_up(service: Service) -> None:
@@ -400,7 +403,7 @@ print(sum(len(metric.samples) for metric in metrics.collect()))
 
 
 def count_everything(folder: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """In a process of its own, because the folder is chosen once for all metrics of a process."""
+    """Runs in a separate process, because a process chooses the folder of its metrics once."""
     return subprocess.run(
         [sys.executable, "-c", before + EVERYTHING],
         env={**os.environ, MULTIPROCESS_DIR: str(folder)},

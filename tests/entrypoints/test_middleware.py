@@ -1,4 +1,4 @@
-"""What every answer carries, who counts as the caller, and by which names the service goes."""
+"""Response headers, CORS, allowed hosts and the address of the client."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from tests.support.in_process import GOOD, REQUEST_ID, carries_all, inside, vari
 from tests.support.service import PASSWORD, Service, code, free_port, unique_email
 from tests.support.sweeping import fetch, raw, statuses
 
-# -- what every answer carries -------------------------------------------------------------------------
+# -- response headers ----------------------------------------------------------------------------------
 
 
 def test_every_response_carries_all_security_headers(service: Service) -> None:
@@ -47,7 +47,7 @@ def test_every_response_carries_all_security_headers(service: Service) -> None:
     carries_all(client.options("/v1/me"))
     carries_all(
         client.get("/.well-known/jwks.json"), cache_control="public, max-age=1"
-    )  # a copy is stale before a new key signs, after 5 s here
+    )  # a cached copy expires before a new key signs, after 5 s here
     ids = {answer.headers["x-request-id"] for answer in answers.values()}
     assert len(ids) == len(answers)
 
@@ -61,7 +61,7 @@ def test_page_may_use_only_its_own_style(service: Service) -> None:
                 continue
             policy = answer.headers["content-security-policy"]
             carries_all(answer, content_security_policy=policy)
-            # The script of /docs, which tries calls, is in the page.
+            # The script of /docs is inline.
             script = r"script-src 'sha256-[A-Za-z0-9+/]{43}='; connect-src 'self'; " if path == "/docs" else ""
             assert re.fullmatch(
                 rf"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{{43}}='; img-src 'self'; {script}"
@@ -126,7 +126,7 @@ async def test_outage_response_carries_all_headers_and_no_internals(service: Ser
             assert not any(word in answer.text for word in ("hunter2", "postgres", "asyncpg", "127.0.0.1"))
 
 
-# -- other origins -------------------------------------------------------------------------------------
+# -- CORS ----------------------------------------------------------------------------------------------
 
 EVIL = [
     *("https://evil.example", "null", "", "https://app.good.example.evil.example", "https://app.good.exampl"),
@@ -271,7 +271,7 @@ def test_no_origin_is_allowed_by_default(service: Service) -> None:
         assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 
-# -- names ---------------------------------------------------------------------------------------------
+# -- hosts ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.anyio
@@ -399,7 +399,7 @@ def test_no_request_header_changes_a_mail(service: Service) -> None:
     assert "evil" not in service.mail(client.email, 12).as_string()
 
 
-# -- who is calling ------------------------------------------------------------------------------------
+# -- client address ------------------------------------------------------------------------------------
 
 PROXIES = "10.0.0.0/8, fd00::/8, 192.0.2.7"
 JUNK = "junk, " * 1500

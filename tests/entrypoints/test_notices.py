@@ -1,4 +1,4 @@
-"""What notices tell people of an act, so that they can judge whether it was theirs."""
+"""Notices show time, device and IP address, so that users can recognize their own actions."""
 
 import re
 from email.message import EmailMessage

@@ -1,4 +1,4 @@
-"""The OpenAPI document is valid, and says what generators of clients need."""
+"""The OpenAPI document is valid and has what client generators need."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ OPERATIONS = {
     *("forwardAuth", "introspectToken", "revokeToken"),
     *("getLiveness", "getReadiness", "getJwks", "getServerMetadata", "getMetrics"),
 }
-"""Names of functions in clients that others have generated: never rename one."""
+"""They name functions in generated clients: never rename one."""
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The log of the API tells that the database is gone: once, with why, and in the line of whoever was turned away."""
+"""The API logs an outage of the database once with its cause, and its end; each refused request has its own line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The wheel: one command that works from any folder, without the sources."""
+"""The wheel: the `latchkey` command works from any folder, without the sources."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ from tests.support.service import ROOT, Service, eventually, free_port
 
 @pytest.fixture(scope="module")
 def latchkey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command of an environment in which the wheel is installed, beside the locked libraries."""
+    """The `latchkey` command of an environment with the wheel and the locked libraries."""
     folder = tmp_path_factory.mktemp("package")
     sources = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in sources.splitlines():
@@ -41,7 +41,7 @@ def latchkey(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def environ(service: Service) -> dict[str, str]:
-    """Everything but the PATH, which the command does not need."""
+    """The settings, without PATH, which the command does not need."""
     return {name: value for name, value in service.environ.items() if name.startswith("LATCHKEY_")}
 
 
@@ -65,7 +65,7 @@ def api(latchkey: Path, environ: dict[str, str], tmp_path: Path) -> Iterator[str
 def test_command_shows_its_version_and_migrates_from_any_folder(
     latchkey: Path, environ: dict[str, str], tmp_path: Path
 ) -> None:
-    for name in ("migrations", "adapters"):  # as another project may have them
+    for name in ("migrations", "adapters"):  # packages of the same name in another project
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('of another project')")
     assert run(latchkey, "--version", environ={}, folder=tmp_path).split()[-1] == release()

@@ -1,4 +1,4 @@
-"""The pages behind the links in mails, over HTTP and in a real browser: looking changes nothing, pressing does."""
+"""The pages of links in mails, over HTTP and in a real browser: only pressing the button changes anything."""
 
 import re
 from datetime import UTC, datetime
@@ -49,7 +49,7 @@ def link(service: Service, recipient: str, number: int = 1) -> str:
 
 
 def steps(page: str) -> list[str]:
-    """What a page offers to do next."""
+    """The links and buttons of a page."""
     return [unescape(text) for text in re.findall(r'(?:<button|<a class="button" [^>]*)>([^<]*)<', page)]
 
 
@@ -166,7 +166,7 @@ def test_refusal_of_a_page_is_a_page(service: Service) -> None:
 
 
 def test_page_of_an_invalid_link_offers_a_new_one(service: Service) -> None:
-    """Also where it is only looked at; and a used one shows no form for a password any more."""
+    """Also for a GET; the page of a used link shows no password form."""
     client, email = service.client(), registered(service)
     client.post("/v1/password/forgot", json={"email": email})
     url = link(service, email, 2)
@@ -233,7 +233,7 @@ def test_reset_page_suits_password_managers_and_assistive_technology(service: Se
     assert re.search(r'<p class="bad" id="error" role="alert">[^<]*15 characters', page)
     assert f'value="{email}"' in page
     assert "short" not in page
-    # Whose it is shows a genuine link alone.
+    # Only a valid link shows the address.
     assert email not in client.get(url + "x").text
     assert email not in client.post("/reset", data={"token": token + "x", **wrong}).text
 
@@ -260,7 +260,7 @@ def test_page_of_an_email_link_describes_its_effect(service: Service) -> None:
 
 
 def test_links_of_pages_are_below_the_path_of_the_public_url(isolated_service: Service) -> None:
-    """A proxy takes the path away; people may ask for the first page with or without a slash at its end."""
+    """A proxy strips the path; the home page works with and without a trailing slash."""
     outside = "https://example.org/accounts"
     isolated_service.environ["LATCHKEY_PUBLIC_URL"] = outside
     isolated_service.start_api()

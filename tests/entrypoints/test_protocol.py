@@ -1,4 +1,4 @@
-"""What one client can make the HTTP server hold: size of a request, requests in line, time, connections."""
+"""Limits of the HTTP server for one client: request size, pipelined requests, time and connections."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ ENDLESS = {
     "a chunk extension": (CHUNKED + b"1;", b"x" * 65_536, 431),
     "chunk extensions": (CHUNKED, b"1;" + b"x" * 4096 + b"\r\n \r\n", 431),
 }
-"""The beginning of a request, what is sent after it again and again, and the status that answers it."""
+"""The beginning of a request, the bytes that are repeated after it, and the status of the response."""
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def connect(service: Service, seconds: float = 30) -> socket.socket:
 
 
 def received(connection: socket.socket) -> bytes:
-    """Everything until the other side closes."""
+    """All bytes until the server closes the connection."""
     answer = b""
     with suppress(ConnectionError):
         while piece := connection.recv(65_536):
@@ -79,7 +79,7 @@ def statuses(answers: bytes) -> list[int]:
 
 
 def flood(connection: socket.socket, piece: bytes, most: int) -> int:
-    """Bytes that were taken before the other side closed, or until they are `most`."""
+    """How many bytes the server accepted before it closed the connection, at most `most`."""
     sent = 0
     with suppress(ConnectionError):
         while sent < most:
@@ -179,7 +179,7 @@ def test_trailers_are_not_treated_as_headers(api: Service) -> None:
 
 @pytest.mark.parametrize("name", [b"Upgrade", b"upgrade"])
 def test_upgrade_to_http2_is_ignored(api: Service, name: bytes) -> None:
-    """Java's HttpClient makes it with its first request, whatever that is."""
+    """Java's HttpClient offers HTTP/2 with its first request."""
     offer = b"Connection: Upgrade, HTTP2-Settings\r\n%s: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n" % name
     with connect(api) as connection:
         connection.sendall(JSON + offer + b"Content-Length: %d\r\n\r\n%s" % (len(LOGIN), LOGIN) + LAST)
@@ -188,8 +188,8 @@ def test_upgrade_to_http2_is_ignored(api: Service, name: bytes) -> None:
 
 @pytest.mark.parametrize("at", range(1, 60))
 def test_upgrade_to_http2_is_ignored_wherever_the_head_is_split(api: Service, at: int) -> None:
-    """A body that is taken for a request of its own would be answered, and the answer go to somebody else of whom a
-    proxy sends the next request on this connection."""
+    """If a body were parsed as a request, its response would go to another client whose request a proxy sends next
+    on the same connection."""
     head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(GET)
     head += b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
     with connect(api) as connection:
@@ -212,7 +212,7 @@ def test_upgrade_to_http2_after_a_body_is_ignored(api: Service) -> None:
 
 @pytest.mark.parametrize("at", range(4))
 def test_body_that_resembles_headers_is_a_body(api: Service, at: int) -> None:
-    """Also where the end of the head and the body are parsed in one piece, which has 4 KiB."""
+    """Also if the end of the head and the body are parsed in one chunk of 4 KiB."""
     body = b"\nUpgrade:" * ((len(GET) + 1) // 2) + GET.rjust(len(GET) + len(GET) % 2, b"\n")
     head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-A: " % len(body)
     head = head.ljust(4096 - 4 + at, b"a") + b"\r\n\r\n"
@@ -285,7 +285,7 @@ def test_pipelined_requests_wait_if_the_client_does_not_read(api: Service) -> No
 
 
 def test_silent_connections_do_not_exhaust_file_descriptors(isolated_service: Service) -> None:
-    """They are more than the soft limit allowed at the start."""
+    """There are more of them than the soft limit allowed at the start."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
     try:
@@ -330,7 +330,7 @@ def reachable(service: Service) -> bool:
 
 
 class Small:
-    """The protocol with smaller limits, and an application that takes its time when it is told to."""
+    """The HTTP server with smaller limits, and an application that waits at `/slow` until it is released."""
 
     def __init__(self) -> None:
         self.release = threading.Event()
@@ -403,9 +403,9 @@ def test_one_client_cannot_take_all_connections(small: Small) -> None:
     with ExitStack() as silent:
         for _ in range(60):
             silent.enter_context(small.connect("127.0.0.2"))
-        assert small.answered("127.0.0.3"), "connections are accepted in their order, so all others are there by now"
+        assert small.answered("127.0.0.3"), "connections are accepted in order, so all others are open by now"
         assert small.connections() <= 11
-        assert small.answered("127.0.0.2"), "its own oldest connection makes room"
+        assert small.answered("127.0.0.2"), "the oldest connection of the same client is closed"
 
 
 def test_many_clients_cannot_take_all_connections(small: Small) -> None:
@@ -429,7 +429,7 @@ def test_requests_in_progress_keep_their_connections(small: Small) -> None:
         working = [lines.enter_context(small.connect(sent=SLOW)) for _ in range(10)]
         eventually(lambda: len(small.server.server_state.tasks) == 10)
         for _ in range(20):
-            with suppress(ConnectionError):  # there is no room for a newcomer of this client
+            with suppress(ConnectionError):  # all connections of this client are busy
                 lines.enter_context(small.connect(sent=GET))
         assert small.answered("127.0.0.2")
         small.release.set()
@@ -459,7 +459,7 @@ def test_stalled_client_is_disconnected(small: Small, sent: bytes) -> None:
 
 
 def test_client_that_sends_slowly_is_disconnected(small: Small) -> None:
-    """A byte now and then does not buy more time."""
+    """A byte now and then does not extend the deadline."""
     for begun in (HEAD, BODY, CHUNKED + b"1;"):
         with small.connect(sent=begun) as connection:
             sent = 0

@@ -1,4 +1,4 @@
-"""nginx and Caddy as docs/integrating.md sets them: only who is welcome gets through, and only as themselves."""
+"""nginx and Caddy as docs/integrating.md configures them: only authorized callers pass, with their own identity."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
@@ -45,7 +45,7 @@ def bearer(client: Client) -> tuple[str, str]:
 
 
 def heard(proxy: Proxy, answer: Answer) -> ReceivedRequest:
-    """The one request that came through."""
+    """The one request that reached the upstream."""
     assert (answer.status, answer.body) == (200, b"ok"), proxy.log.read_text()
     [request] = proxy.upstream.heard
     return request
@@ -141,7 +141,7 @@ def test_request_with_two_tokens_is_refused(member: Client, moderator: Client, p
         assert proxy.upstream.heard == []
 
 
-# -- pages of other origins ----------------------------------------------------------------------------
+# -- CORS ----------------------------------------------------------------------------------------------
 
 PAGE = "https://app.example.org"
 PREFLIGHT = [
@@ -206,7 +206,7 @@ def test_page_of_an_allowed_origin_can_read_refusals_of_the_proxy(
         assert answer.headers["access-control-allow-origin"] == "https://of-the-service.example"
 
 
-# -- nginx, place by place -----------------------------------------------------------------------------
+# -- locations of nginx --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -266,12 +266,12 @@ def test_long_request_passes_the_auth_request(member: Client, site: Proxy) -> No
     assert heard(site, site.ask(path, [bearer(member), *long])).path == path
 
 
-# -- when Latchkey does not say yes --------------------------------------------------------------------
+# -- other responses of Latchkey -----------------------------------------------------------------------
 
 
 @pytest.fixture
 def latchkey() -> Iterator[Listener]:
-    """What says whatever a test wants it to say in the place of Latchkey."""
+    """A listener in place of Latchkey, whose response a test chooses."""
     listener = Listener()
     yield listener
     listener.close()
@@ -285,7 +285,7 @@ def test_auth_request_has_latchkeys_host_and_no_body(tmp_path: Path, latchkey: L
         [request] = latchkey.heard
         assert (request.method, request.path, request.body) == ("GET", "/v1/forward-auth?role=member", b"")
         assert (request.header("host"), request.header("authorization")) == (["accounts.example.org"], ["Bearer x"])
-        if kind == "nginx":  # which can be told to pass on nothing else
+        if kind == "nginx":  # which can be configured to send nothing else
             assert len(request.headers) == 2
 
 

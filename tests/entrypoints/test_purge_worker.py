@@ -1,4 +1,4 @@
-"""PurgeWorker goes on through an outage, stops at once, and works in a real worker."""
+"""PurgeWorker continues after an outage, stops at once, and runs in a real worker."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class FakeExpiredRows(ExpiredRows):
-    """Two rows of each kind, of which the first cannot be reached the first time."""
+    """Two rows of each category; the first read of a second page fails."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[RetentionCategory, UUID | None]] = []
@@ -69,7 +69,7 @@ async def test_pause_ends_at_once_on_stop() -> None:
     with anyio.fail_after(60):
         working = asyncio.create_task(worker.work())
         await expired_rows.rounds.wait()
-        await asyncio.sleep(0)  # it rests for an hour now
+        await asyncio.sleep(0)  # it pauses for an hour now
         assert not working.done()
         worker.stop()
         await working

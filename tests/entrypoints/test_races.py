@@ -1,4 +1,4 @@
-"""Many at once, against two API processes. Every request has a connection of its own, so both are asked."""
+"""Concurrent requests to two API processes. Each request opens a new connection, so both processes get some."""
 
 import asyncio
 from collections import Counter
@@ -87,7 +87,7 @@ async def test_one_of_forty_concurrent_resets_succeeds(service: Service) -> None
             body = {"token": token, "new_password": password, "confirm_password": password}
             while True:
                 answer = await client.post("/v1/password/reset", json=body)
-                if answer.status_code != 503:  # a full hash queue says so, and is tried again
+                if answer.status_code != 503:  # retried if the hash queue was full
                     return answer
                 await asyncio.sleep(float(answer.headers["retry-after"]))
 

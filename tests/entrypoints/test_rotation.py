@@ -1,4 +1,4 @@
-"""Keys and secrets that are changed while people use two API processes: nobody notices."""
+"""Rotation of keys and secrets while users send requests to two API processes: no request fails."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory, databases: DatabaseFactory) -> Iterator[Service]:
-    """Processes that have yet to start, with one key."""
+    """A service with one key, whose processes are not started yet."""
     made = Service(tmp_path_factory.mktemp("rotation"), *databases())
     keys = made.folder / "keys"
     make_key(keys)
@@ -105,7 +105,7 @@ def test_token_is_valid_as_long_as_its_key(shared: Service, keys: Path, fleet: F
     for api in fleet.apis:
         eventually(partial(shows, api, [new, *old]))
         assert api.get("/v1/me", pair["access_token"]).status_code == 200
-    # As after a leak: the new key has no time to wait, and signs at once.
+    # As after a leak: the old key is removed, so the new key signs at once.
     for kid in old:
         next(keys.glob(f"*{kid}.pem")).unlink()
     for api in fleet.apis:
@@ -155,7 +155,7 @@ def test_secret_rotation_under_load_fails_no_request(isolated_service: Service) 
             fleet.replace_each(LATCHKEY_SECRET_KEY=f"{NEW},{OLD}")
         assert load.unexpected == []
         assert {"POST /v1/login 200", "POST /v1/refresh 200", "POST /v1/logout 204"} <= set(load.answers)
-        # Tokens signed before stay valid, and each use is signed by the new secret.
+        # Old refresh tokens stay valid, and each refresh signs with the new secret.
         used = renewed(fleet.apis[0], used)
         assert fleet.apis[1].client.post("/v1/verify", json={"token": link}).status_code == 200
     isolated_service.environ["LATCHKEY_SECRET_KEY"] = NEW

@@ -1,4 +1,4 @@
-"""How often each verb goes to the database and back. A number may fall; one that rises wants a reason."""
+"""The number of database statements of each use case. It may fall; a rise needs a reason."""
 
 from collections.abc import AsyncIterator
 

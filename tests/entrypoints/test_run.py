@@ -1,4 +1,4 @@
-"""`make run` as its user meets it: up, used, stopped, up again, and never leaving anything behind."""
+"""`make run`: it starts, works, stops and starts again, and leaves no process behind."""
 
 import json
 import os
@@ -24,7 +24,7 @@ ADA = {"email": "ada@example.org", "password": "a long walk to the lighthouse"}
 
 
 class Run:
-    """One `make run`, without the part that installs."""
+    """One `make run`, without the installation."""
 
     def __init__(self, data: Path, port: int) -> None:
         self.data = data
@@ -76,7 +76,7 @@ class Run:
             return int(answer.status)
 
     def until_settled(self) -> None:
-        """Until Redis, which has started anew, is believed."""
+        """Wait until the restarted Redis is trusted."""
         url, deadline = f"http://127.0.0.1:{self.port}/health/ready", time.monotonic() + 20
         while b"degraded" in urllib.request.urlopen(url, timeout=10).read():
             assert time.monotonic() < deadline
@@ -91,7 +91,7 @@ class Run:
 
 
 def gone(processes: list[psutil.Process], seconds: float) -> bool:
-    """Ended; a process that nobody has noticed yet has ended as well."""
+    """Whether all have ended within these seconds; a zombie counts as ended."""
     deadline = time.monotonic() + seconds
     while True:
         left = [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
@@ -102,7 +102,7 @@ def gone(processes: list[psutil.Process], seconds: float) -> bool:
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[list[Run]]:
-    """Whatever is put in here is over after the test."""
+    """Runs in this list are stopped after the test."""
     started: list[Run] = []
     yield started
     for run in started:
@@ -154,7 +154,7 @@ def test_run_starts_stops_and_keeps_its_data(data: Path, running: list[Run]) -> 
     again.process.send_signal(signal.SIGINT)
     assert again.ended() == 0
     said = "".join(path.read_text() for path in (data / "logs").glob("api.*"))
-    # A machine that is busy with something else may be late for the lease of the revocations.
+    # On a busy machine the blocklist lease may expire for a moment.
     assert [line for line in said.splitlines() if "[warning" in line and "blocklist_untrusted" not in line] == []
     assert "[error" not in said
 
@@ -191,7 +191,7 @@ def test_stop_signal_during_the_start_is_handled(data: Path) -> None:
 
 
 def test_interrupted_first_start_is_completed_by_the_next(data: Path, running: list[Run]) -> None:
-    """There is a database, and no schema in it."""
+    """The database exists, and its schema does not."""
     Postgres(data / "postgres").start().stop()
     run = Run(data, free_port())
     running.append(run)

@@ -1,4 +1,4 @@
-"""Where one is logged in, as a caller sees it; and sessions that end by themselves."""
+"""The caller's own sessions, and sessions that expire."""
 
 import asyncio
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def test_own_sessions_are_listed_with_the_current_one_marked(service: Service) -
     laptop = service.client()
     laptop.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux) ünïcode\t\u200b"
     laptop.log_in(phone.email)
-    service.member()  # somebody else
+    service.member()  # another user
     answer = laptop.get("/v1/sessions")
     assert answer.status_code == 200
     assert set(answer.json()) == {"items"}
@@ -64,7 +64,7 @@ def test_ending_the_current_session_is_a_logout(service: Service) -> None:
 
 
 def test_session_of_another_user_looks_unknown(service: Service) -> None:
-    """Not even by an admin, who has another call for that."""
+    """Not even an admin can end it here; there is another call for that."""
     member, stranger, admin = service.member(), service.member(), service.admin()
     for client in (stranger, admin):
         foreign = client.delete(f"/v1/sessions/{member.pair['session_id']}")
@@ -86,12 +86,12 @@ def test_unverified_user_lists_and_ends_sessions(service: Service) -> None:
     assert code(lost.get("/v1/me")) == "token_revoked"
 
 
-# -- sessions that end by themselves -------------------------------------------------------------------
+# -- expiry --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def brief(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with room for two sessions a user, which last 100 seconds unused and 150 in all."""
+    """A service that allows two sessions a user; they expire after 100 seconds unused, or 150 seconds in all."""
     made = Service(tmp_path_factory.mktemp("brief"), *databases(), processes=1)
     made.environ |= {
         "LATCHKEY_REFRESH_TTL": "100",
@@ -105,7 +105,7 @@ def brief(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def pass_by(client: Client, seconds: int) -> None:
-    """Let time pass for one session: everything about it was that much earlier."""
+    """Let time pass for one session: move all of its times into the past."""
     moments = ("created_at", "rotated_at", "expires_at")
     earlier = ", ".join(f"{moment} = {moment} - make_interval(secs => $1)" for moment in moments)
     change = f"UPDATE sessions SET {earlier} WHERE id = $2"
@@ -117,7 +117,7 @@ def test_unused_session_expires(brief: Service) -> None:
     assert int(member.pair["refresh_expires_in"]) == 100
     pass_by(member, 60)
     member.take(member.renew())
-    assert 70 < int(member.pair["refresh_expires_in"]) <= 90  # for the whole has an end too
+    assert 70 < int(member.pair["refresh_expires_in"]) <= 90  # until the maximum age
     pass_by(member, 95)
     assert code(member.renew()) == "token_expired"
     assert code(member.renew()) == "token_expired"
@@ -137,7 +137,7 @@ def test_session_expires_at_its_maximum_age_despite_use(brief: Service) -> None:
 
 
 def test_token_never_outlives_its_session(brief: Service) -> None:
-    """An access token lives ten minutes, but a session of 100 seconds is over before."""
+    """An access token lives ten minutes, but a session of 100 seconds expires earlier."""
     member = brief.member()
     claims = jwt.decode(member.pair["access_token"], options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 100

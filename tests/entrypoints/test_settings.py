@@ -1,4 +1,4 @@
-"""Every setting works by default on a laptop and is checked where it is set; production has no default secret."""
+"""Every setting has a default in development and is validated; production has no default secrets."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ VARIABLES = {row.variable for row in ROWS.values()}
 
 @pytest.fixture
 def development(tmp_path: Path) -> dict[str, str]:
-    """A newcomer's environment while `make run` runs."""
+    """The environment of a developer while `make run` runs."""
     return {
         "LATCHKEY_ENV": "development",
         "LATCHKEY_DATA_DIR": str(tmp_path / "data"),
@@ -53,7 +53,7 @@ def development(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def production(tmp_path: Path) -> dict[str, str]:
-    """The least that production asks for."""
+    """The required settings of production."""
     make_key(tmp_path / "keys")
     return {
         "LATCHKEY_ENV": "production",
@@ -69,7 +69,7 @@ def production(tmp_path: Path) -> dict[str, str]:
 
 
 def complaints(environ: dict[str, str]) -> dict[str, str]:
-    """What is said about each variable."""
+    """The error of each variable."""
     with pytest.raises(SettingsError) as caught:
         load(environ)
     lines = str(caught.value).splitlines()
@@ -628,7 +628,7 @@ def test_setting_and_its_file_together_are_refused(production: dict[str, str], t
     for name in VARIABLES:
         environ = production | {name: production.get(name, "x"), f"{name}_FILE": str(tmp_path / "secret")}
         assert complaints(environ) == {name: f"is set, and {name}_FILE as well: set one of them"}
-    # What is set to nothing is not set.
+    # An empty variable counts as not set.
     assert load(production | {"LATCHKEY_SECRET_KEY_FILE": ""})
 
 
@@ -666,7 +666,7 @@ def test_a_file_of_another_user_cannot_be_read(production: dict[str, str], tmp_p
 
 
 def test_make_run_reads_settings_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a file names is not started."""
+    """`make run` does not start PostgreSQL or Valkey if a file gives its URL."""
     (tmp_path / "url").write_text("postgresql://h/d\n")
     monkeypatch.setenv("LATCHKEY_DATABASE_URL_FILE", str(tmp_path / "url"))
     environ = environment()
@@ -699,7 +699,7 @@ def test_repr_shows_no_secret(production: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the program, whose `.env` is nobody else's."""
+    """A copy of the program with a `.env` of its own."""
     copy = tmp_path_factory.mktemp("copy")
     for package in ("domain", "application", "adapters", "entrypoints"):
         shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))

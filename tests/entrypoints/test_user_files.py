@@ -1,4 +1,4 @@
-"""Files of other systems' users: every row is a user or a remark with its line, and none is neither."""
+"""Import files of other systems: every row becomes a user, or an issue with its line."""
 
 from datetime import UTC, datetime
 from io import BytesIO
@@ -181,7 +181,7 @@ def test_csv_with_invalid_utf8_is_read_to_the_end() -> None:
     assert good == ImportRow(line=3, email="b")
 
 
-# -- others' exports --------------------------------------------------------------------------------------
+# -- exports of other systems -----------------------------------------------------------------------------
 
 PARAMETERS = """hash_config {
   algorithm: SCRYPT,
@@ -193,7 +193,7 @@ PARAMETERS = """hash_config {
 
 
 def test_firebase_rows_become_self_contained_hashes() -> None:
-    """The parameters and the user of firebase/scrypt, README.md."""
+    """With the parameters and the user from README.md of firebase/scrypt."""
     text = (
         b'{"localId": "kYi4EvWQlQTKSfnJ3dRSP6", "email": "user1@example.org", "emailVerified": true, "passwordHash": '
         b'"lSrfV15cpx95_sZS2W9c9Kp6i_LVgQNDNC_qzrCnh1SAyZvqmZqAjTdn3aoItz-VHjoZilo78198JAdRuid5lQ==", '
@@ -255,7 +255,7 @@ def test_better_auth_rows_are_read() -> None:
     assert "king" in reason(king)
 
 
-# -- anything ---------------------------------------------------------------------------------------------
+# -- arbitrary input --------------------------------------------------------------------------------------
 
 
 @given(some.binary(max_size=200))
@@ -269,7 +269,7 @@ def test_arbitrary_bytes_are_read_to_the_end(text: bytes) -> None:
 
 @given(some.lists(some.sampled_from(["a", "b,", '"c"', '"', "\n", "\r", ",", "\0"])))
 def test_each_csv_line_gives_a_row_or_an_issue(parts: list[str]) -> None:
-    """Every line stands in a row, or in a remark that says where it ends."""
+    """Every line belongs to a row, or to an issue that names its last line."""
     text = "".join(parts)
     found = list(read_cells(BytesIO(b"email\n" + text.encode())))
     assert [it.line for it in found] == sorted({it.line for it in found})

@@ -1,4 +1,4 @@
-"""The program that docs/integrating.md shows for other services, run as a process beside a real service."""
+"""The example program of docs/integrating.md for other services, run as a process beside a real service."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from tests.support.service import PASSWORD, Client, Service, eventually, free_po
 
 
 class Notes(httpx.Client):
-    """The program, asked with a token."""
+    """A client of the example program."""
 
     def read(self, token: str) -> httpx.Response:
         return self.get("/notes", headers={b"Authorization": f"Bearer {token}".encode()})
@@ -102,11 +102,11 @@ def test_offline_check_accepts_until_expiry_and_introspection_refuses(service: S
     assert notes.read(token).status_code == 200
 
 
-# -- what is no token ----------------------------------------------------------------------------------
+# -- invalid tokens ------------------------------------------------------------------------------------
 
 
 def forgeries(service: Service, client: Client) -> Iterator[tuple[str, str]]:
-    """Each is right but in one respect, and signed with the service's own key where nothing else is said."""
+    """Each is wrong in one respect, and signed with the service's own key unless that is what is wrong."""
     [key] = load_keys(load(service.environ).signing_keys)
     sign, now = signing(key.private), int(time.time())
     header = {"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}
@@ -169,7 +169,7 @@ def forgeries(service: Service, client: Client) -> Iterator[tuple[str, str]]:
 
 def test_forged_token_is_refused(service: Service, notes: Notes) -> None:
     tokens = list(forgeries(service, service.member()))
-    assert notes.read(tokens[0][1]).status_code == 200  # so that what follows is refused for what is wrong with it
+    assert notes.read(tokens[0][1]).status_code == 200  # so that each of the following is refused for its own error
     for what, token in tokens[1:]:
         assert refused(notes.read(token)), what
     for what, token in tokens:
@@ -205,7 +205,7 @@ def test_failed_introspection_refuses_the_request(tmp_path: Path) -> None:
         latchkey.close()
 
 
-# -- what changes over there ---------------------------------------------------------------------------
+# -- changes of the service ----------------------------------------------------------------------------
 
 
 def test_new_key_is_loaded_and_cached_keys_survive_an_outage(isolated_service: Service, tmp_path: Path) -> None:

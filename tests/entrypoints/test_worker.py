@@ -1,4 +1,4 @@
-"""Mail arrives, with and without nudges, and through a stop. Workers that are killed: `tests/faults`."""
+"""Mail is delivered with and without nudges, and across a stop. `tests/faults` kills workers."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def smtp_server() -> Iterator[FakeSmtpServer]:
 
 @pytest.fixture
 def stack_with_mail(isolated_service: Service, smtp_server: FakeSmtpServer) -> Service:
-    """A service whose mail goes by SMTP; no worker runs yet."""
+    """A service that sends mail by SMTP; no worker runs yet."""
     isolated_service.environ["LATCHKEY_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_server.port}"
     del isolated_service.environ["LATCHKEY_MAIL_DIR"]
     isolated_service.start_api()
@@ -28,7 +28,7 @@ def test_queued_mail_is_delivered_without_redis(stack_with_mail: Service, smtp_s
     email = unique_email("patient")
     stack_with_mail.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     stack_with_mail.client().post("/v1/register", json={"email": email, "password": PASSWORD})
-    stack_with_mail.start_worker()  # which finds no Redis, and so hears of nothing
+    stack_with_mail.start_worker()  # it finds no Redis, and so gets no nudge
     eventually(lambda: smtp_server.mails(email))
     assert len(smtp_server.mails(email)) == 1
 
