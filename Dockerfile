@@ -32,6 +32,6 @@ EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", "\
 import http.client as h, os; c = h.HTTPConnection('127.0.0.1', int(os.environ.get('LATCHKEY_PORT', 8000)), timeout=3); \
 c.request('GET', '/health/live'); exit(c.getresponse().status != 200)"]
-# The root file system may be read-only; the API with several processes needs a writable /tmp.
+# The root file system may be read-only. Several API processes share their metrics through a writable /tmp.
 ENTRYPOINT ["tini", "--", "latchkey"]
 CMD ["api"]

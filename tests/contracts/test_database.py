@@ -272,7 +272,7 @@ async def ignore_error_in_transaction(connection: Connection) -> None:
 
 async def test_a_transaction_with_an_ignored_error_does_not_commit(narrow: Database) -> None:
     async with narrow.connection() as connection:
-        with pytest.raises(RuntimeError, match="undone"):
+        with pytest.raises(RuntimeError, match="rolled back"):
             await ignore_error_in_transaction(connection)
         async with connection.transaction():
             assert await backend(connection)

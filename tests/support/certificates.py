@@ -1,4 +1,4 @@
-"""Certificates for servers to show, good ones and others."""
+"""Certificates of servers in tests, valid and expired ones."""
 
 import ipaddress
 import ssl
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 class Authority:
-    """Somebody who signs certificates; whoever is told to `trust` it accepts what it signed."""
+    """A certificate authority. A client with its `trust` accepts its certificates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -25,7 +25,7 @@ class Authority:
 
     @property
     def trusting(self) -> dict[str, str]:
-        """The environment of a process that accepts what it signed."""
+        """The environment of a process that accepts its certificates."""
         file = self._folder / "authority.pem"
         file.write_bytes(self._pem)
         return {"SSL_CERT_FILE": str(file)}
@@ -35,7 +35,7 @@ class Authority:
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def server(self, *names: str, days: int = 1) -> ssl.SSLContext:
-        """A context that shows a certificate for these names; it has expired where `days` is negative."""
+        """A TLS context with a certificate for these names, which has expired if `days` is negative."""
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(self.certificate(*names, days=days))
         return context
@@ -66,7 +66,23 @@ class Authority:
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(now + timedelta(days=days))
             .add_extension(extension, critical=True)
+            .add_extension(_usage(isinstance(extension, x509.BasicConstraints)), critical=True)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
+
+
+def _usage(authority: bool) -> x509.KeyUsage:
+    """Python 3.13 and later require that an authority may sign certificates (RFC 5280 section 4.2.1.3)."""
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
