@@ -309,7 +309,7 @@ def test_migration_without_its_lock_gives_up_and_changes_nothing(fresh: str, tmp
     migrate(fresh, "upgrade", "head")
     before = schema_of(fresh)
     root = tree_with(
-        tmp_path / "house",
+        tmp_path / "tree",
         planted="""
 def upgrade():
     op.create_table("planted", sa.Column("id", sa.Integer))

@@ -147,12 +147,12 @@ def test_every_row_names_a_bound_and_tests_that_exist() -> None:
         assert f"def {name}(" in ROOT.joinpath("tests", path).read_text(), test
 
 
-def test_bounds_named_in_tests_are_used() -> None:
+def test_defaults_of_the_adapters_are_the_named_constants() -> None:
     assert default(PostgresStore, "deadline") == deadline.DEADLINE
     assert default(RedisBlocklist, "deadline") == default(RedisRateLimiter, "deadline") == clients.COMMAND_TIMEOUT
     assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == clients.COMMAND_TIMEOUT
     assert default(DramatiqNudge, "backlog") == dramatiq_queue.BACKLOG
-    assert smtp_session.PROGRESS_INTERVAL < seconds("patience") < seconds("lease")
+    assert smtp_session.PROGRESS_INTERVAL < seconds("send_timeout") < seconds("lease")
     assert default(Argon2Hasher, "deadline") == argon2_hasher.DEADLINE
     assert outbox_worker.POLL_INTERVAL == 1.0
 

@@ -466,9 +466,9 @@ async def test_events_are_purged_after_their_retention_period(harness: Retention
 
 @pytest.fixture
 async def other_engine(migrated: str) -> AsyncIterator[AsyncEngine]:
-    id_at = sql_engine(migrated)
-    yield id_at
-    await id_at.dispose()
+    engine = sql_engine(migrated)
+    yield engine
+    await engine.dispose()
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
