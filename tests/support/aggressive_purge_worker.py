@@ -8,7 +8,7 @@ from tests.support.skewed_clock import set_wrong
 
 def main() -> None:
     set_wrong()
-    # Only now: the container takes the clock when it is loaded.
+    # Imported only now, because the container reads the clock when it is loaded.
     from entrypoints.worker import __main__ as worker
     from entrypoints.worker.purge_worker import PurgeWorker
 

@@ -1,4 +1,4 @@
-"""The container's real parts in the process of a test, with what they send to PostgreSQL."""
+"""The real container in the process of a test, with a record of the statements sent to PostgreSQL."""
 
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
@@ -16,7 +16,7 @@ CLIENT_INFO = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
 
 
 class AppUnderTest:
-    """The real parts, in this process."""
+    """The real use cases and adapters, in this process."""
 
     def __init__(self, container: Container) -> None:
         self.container = container
@@ -24,7 +24,7 @@ class AppUnderTest:
         self.recorder = StatementRecorder(container.database())
 
     async def statements_of(self, verb: Awaitable[Any]) -> str:
-        """What is sent; each transaction is two more, for its BEGIN and its COMMIT."""
+        """The statements sent. Each transaction sends two more: BEGIN and COMMIT."""
         self.recorder.take()
         before = self.recorder.transactions
         await verb

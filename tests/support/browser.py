@@ -1,4 +1,4 @@
-"""A real browser that looks at pages."""
+"""A real browser for tests of pages."""
 
 import os
 from pathlib import Path
@@ -40,11 +40,11 @@ for (const element of document.body.querySelectorAll("*")) {
 }
 return found;
 """
-"""The contrast of every text that is shown with what is behind it (WCAG 2.2, 1.4.3)."""
+"""The contrast of every visible text with its background (WCAG 2.2, 1.4.3)."""
 
 
 class Browser:
-    """A headless Chromium that asks for one thing at a time and remembers what it complained of."""
+    """A headless Chromium that loads one document at a time and records its console messages."""
 
     def __init__(self, profile: Path, pictures: Path) -> None:
         for program in (CHROMIUM, CHROMEDRIVER):
@@ -63,7 +63,7 @@ class Browser:
         self._pictures = pictures
 
     def see(self, name: str) -> None:
-        """Looked at in light and dark, wide and narrow: nothing is cut off, and every text has enough contrast."""
+        """Check the page in light and dark, wide and narrow: nothing is cut off, and all text has enough contrast."""
         for scheme in ("light", "dark"):
             for width in (360, 1280):
                 features = [{"name": "prefers-color-scheme", "value": scheme}]

@@ -1,5 +1,5 @@
-"""Valkey as others run it, out of the wheel: one master with a replica and three Sentinels, or a cluster of three
-masters of which the one that owns our hash tag has a replica. Each process can be killed, stopped, started again."""
+"""Valkey with Sentinels or as a cluster: one master with a replica and three Sentinels, or three masters of which
+the one that owns our hash tag has a replica. Each process can be killed, paused and started again."""
 
 import os
 import signal
@@ -22,7 +22,7 @@ ASKING = "asking-sentinels"
 
 
 class Node:
-    """One process; started again, it is where it was, with what it had written."""
+    """One process; after a restart it has the same port and data."""
 
     def __init__(self, folder: Path, *settings: str, sentinel: bool = False) -> None:
         folder.mkdir(mode=0o700)
@@ -32,7 +32,7 @@ class Node:
         self._config = folder / "valkey.conf"
         lines = ["bind 127.0.0.1", f"port {self.port}", f"dir {folder}", f"requirepass {self.password}", *settings]
         if not sentinel:
-            # What a client was told is on the disk, so that whoever comes back comes back with its old data.
+            # Acknowledged writes are on the disk, so that a restarted node has its old data.
             lines += ["appendonly yes", "appendfsync always", 'save ""', f"masterauth {PASSWORD}"]
         self._config.write_text("\n".join(lines) + "\n")
         self._child: Child | None = None
@@ -62,7 +62,7 @@ class Node:
         os.kill(self._child.pid, signal.SIGCONT)
 
     def says(self, *command: str | int) -> Any:
-        """None where it says nothing, or an error."""
+        """None if it does not answer, or answers with an error."""
         with Redis(host="127.0.0.1", port=self.port, password=self.password, socket_timeout=2, protocol=2) as client:
             say: Callable[..., Any] = client.execute_command
             try:
@@ -72,7 +72,7 @@ class Node:
 
 
 class Fleet(ABC):
-    """`owner` holds our keys; `spare` would be the next."""
+    """`owner` has our keys; `spare` is its replica."""
 
     owner: Node
     spare: Node
@@ -81,7 +81,7 @@ class Fleet(ABC):
 
     @abstractmethod
     def replicating(self, node: Node) -> bool:
-        """Whether a node follows the other, and has everything."""
+        """Whether a node replicates the other and is up to date."""
 
     def whole(self) -> bool:
         return self.replicating(self.spare)
@@ -111,7 +111,7 @@ class Sentinels(Fleet):
             f"sentinel sentinel-pass {ASKING}",
         )
         self.others = [Node(folder / f"sentinel{number}", *watched, sentinel=True) for number in range(3)]
-        dead_port = free_port()  # the first that is asked has been gone for long
+        dead_port = free_port()  # the first address is of a node that has long ended
         hosts = ",".join(f"127.0.0.1:{port}" for port in (dead_port, *(node.port for node in self.others)))
         self.url = f"redis+sentinel://:{PASSWORD}@{hosts}/3?service=accounts&sentinel_password={ASKING}"
 
@@ -120,7 +120,7 @@ class Sentinels(Fleet):
         return bool(role) and role[0] == b"slave" and role[3] == b"connected" and self._known()
 
     def _known(self) -> bool:
-        """Every Sentinel knows the others and the replica, so that they can agree upon another."""
+        """Every Sentinel knows the others and the replica, so that they can elect a new master."""
         replies = [node.says("SENTINEL", "MASTER", "accounts") for node in self.others]
         flat = [dict(zip(it[::2], it[1::2], strict=True)) for it in replies if isinstance(it, list)]
         return len(flat) == 3 and all(it[b"num-other-sentinels"] == b"2" and it[b"num-slaves"] == b"1" for it in flat)

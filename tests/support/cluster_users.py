@@ -1,4 +1,4 @@
-"""Two API processes, and people who use both of them while something breaks."""
+"""Two API processes, and simulated users of both during a failure."""
 
 import itertools
 import random
@@ -14,7 +14,7 @@ from tests.support.service import PASSWORD, Service, code, eventually
 
 
 class Pair:
-    """Two processes that have nothing but the database and Redis in common."""
+    """Two processes that share only the database and Redis."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -31,7 +31,7 @@ class Pair:
 
 
 class Load:
-    """People who log in here and out there, without a pause; what they were promised is kept."""
+    """Users who log in at one process and log out at the other, without a pause."""
 
     def __init__(self, pair: Pair) -> None:
         self.heard: Counter[str] = Counter()
@@ -51,13 +51,13 @@ class Load:
             thread.join()
 
     def go_on(self, times: int, *, within: float = 60) -> None:
-        """Until so many more have been told that they are logged out."""
+        """Wait for this many more acknowledged logouts."""
         enough = len(self.thrown_out) + times
         eventually(lambda: len(self.thrown_out) >= enough, within=within)
 
     def _go_on(self, user: str) -> None:
         dice = random.Random(user)
-        # Each login from another network: the logins of one name from one network are limited.
+        # Each login comes from another network, because logins of one user from one network are limited.
         networks = (f"198.19.{number}.{dice.randrange(1, 255)}" for number in itertools.cycle(range(256)))
         with httpx.Client(timeout=30) as caller:
             while not self._over.is_set():

@@ -17,7 +17,7 @@ async def database_at(url: str, *, pool_size: int = 5, deadline: float = 2.0) ->
 
 
 async def all_returned(database: Database, *, pool_size: int = 5) -> None:
-    """Raises TimeoutError if fewer than `pool_size` connections can be borrowed at once: one is still lent."""
+    """Raises TimeoutError if fewer than `pool_size` connections can be acquired together: one was not returned."""
     async with asyncio.timeout(10), contextlib.AsyncExitStack() as borrowed:
         for _ in range(pool_size):
             await borrowed.enter_async_context(database.connection())

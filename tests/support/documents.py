@@ -1,4 +1,4 @@
-"""What the documents show is what the tests run: programs and configurations are taken out of them."""
+"""Programs and configurations, extracted from the documents so that tests run what the documents show."""
 
 import re
 from pathlib import Path
@@ -22,7 +22,7 @@ def block(language: str) -> str:
 
 
 def with_real_values(text: str, places: dict[str, str]) -> str:
-    """The text with its example places replaced; each has to be there."""
+    """The text with its placeholders replaced; raises AssertionError if one is missing."""
     for example, place in places.items():
         assert example in text, example
         text = text.replace(example, place)

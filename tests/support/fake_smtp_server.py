@@ -1,4 +1,4 @@
-"""An SMTP server that keeps what it takes, and misbehaves on demand."""
+"""An SMTP server that stores the mails it accepts, and misbehaves on demand."""
 
 import asyncio
 import ssl
@@ -17,7 +17,7 @@ from tests.support.smtp_servers import DRIP, DROP, STALL
 
 
 class TrackedSmtp(SMTP):
-    """Its `wires` are those of every connection, and what they became by STARTTLS."""
+    """`wires` are the transports of every connection, and those that replaced them after STARTTLS."""
 
     def __init__(self, wires: list[asyncio.WriteTransport], *given: Any, **options: Any) -> None:
         self._wires = wires
@@ -29,7 +29,7 @@ class TrackedSmtp(SMTP):
 
 
 class AbortingController(Controller):
-    """Controller's own stop leaves open whatever is connected."""
+    """Closes all connections at `stop`; Controller leaves them open."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
         super().__init__(*given, **options)
@@ -44,8 +44,8 @@ class AbortingController(Controller):
 
     async def _hang_up(self) -> None:
         assert isinstance(self.server, asyncio.Server)
-        # A server that closes forgets whom it has accepted in the same turn of its loop. So it first stops accepting;
-        # two turns later the last are connected, and one later hung up on.
+        # A closing server forgets the connections accepted in the same turn of its loop. So it first stops accepting;
+        # two turns later the last ones are connected, and one turn later they are closed.
         for listening in self.server.sockets:
             self.loop.remove_reader(listening.fileno())
         for _ in range(4):
@@ -55,11 +55,11 @@ class AbortingController(Controller):
 
 
 class FakeSmtpServer:
-    """`answers` are said to letters for a recipient instead of "250": by the beginning of the address. One may also
-    be a misbehaviour: DROP takes the letter and hangs up, STALL says nothing, DRIP a byte now and then. `pace` is how
-    long it thinks about each, in seconds; one that begins with "slow" is thought about for `slowness`. `mail_from` is
-    what the sender is answered, where that is set. While it is `holding`, it answers nobody, and has only taken
-    letters whose address does not begin with "before".
+    """`answers` are the replies to mails by the beginning of the recipient's address, instead of "250". A reply may
+    also be a misbehaviour: DROP accepts the mail and disconnects, STALL sends nothing, DRIP sends a byte now
+    and then. `pace` is the delay of each reply in seconds, `slowness` the delay for addresses that begin with "slow".
+    `mail_from` is the reply to MAIL, if set. While it is `holding`, it replies to no mail, and has only accepted
+    those whose address does not begin with "before".
     """
 
     def __init__(self, starttls: ssl.SSLContext | None = None) -> None:
@@ -75,7 +75,7 @@ class FakeSmtpServer:
         self._controller: AbortingController | None = None
 
     def reset(self) -> None:
-        """From now on, and even if it is not open."""
+        """End all misbehaviour, and open the server if it is closed."""
         self.answers, self.pace, self.slowness, self.mail_from, self.holding = {}, 0.0, 0.0, "", False
         if self._controller is None:
             self.open()
@@ -114,22 +114,22 @@ class FakeSmtpServer:
         self._controller.start()
 
     def close(self) -> None:
-        """As a server that is down: connections are refused."""
+        """Like a server that is down: connections are refused."""
         if self._controller is not None:
             self._controller.stop()
             self._controller = None
 
     def mails(self, recipient: str) -> list[EmailMessage]:
-        """Every letter to somebody, oldest first."""
+        """Every mail to this recipient, oldest first."""
         contents = [content for to, content in list(self.accepted) if to == recipient]
         return [message_from_bytes(content, policy=policy.default) for content in contents]
 
     def seen(self) -> Counter[str]:
-        """How many letters were taken for each recipient."""
+        """The number of accepted mails by recipient."""
         return Counter(to for to, _ in list(self.accepted))
 
     def copies(self) -> Counter[str]:
-        """How often each letter was taken, by its Message-ID."""
+        """How often each mail was accepted, by its Message-ID."""
         return Counter(
             str(message_from_bytes(content, policy=policy.default)["message-id"])
             for _, content in list(self.accepted)

@@ -1,4 +1,4 @@
-"""The whole house as processes that a test may kill one by one, with wires between them that it may cut."""
+"""The whole service as processes that a test can kill one by one, with TCP proxies between them that it can cut."""
 
 import random
 import signal
@@ -20,7 +20,7 @@ from tests.support.tcp_proxy import Proxy, proxy
 
 
 class Api:
-    """One API process with a port of its own; started again, it is where it was."""
+    """One API process with a port of its own, which it keeps after a restart."""
 
     def __init__(self, service: Service, environ: dict[str, str], module: str = "entrypoints.api") -> None:
         self._module = module
@@ -47,7 +47,7 @@ class Api:
         self.part.process.wait()
 
     def ready(self) -> bool:
-        """Everything it stands on answers."""
+        """Whether it is ready with all of its dependencies."""
         assert self.part.process.poll() is None, self.part.log.read_text()
         try:
             return httpx.get(f"{self.url}/health/ready", timeout=5).text == '{"status":"ok"}'
@@ -60,7 +60,7 @@ class Api:
 
 
 class Stack:
-    """Each part may be killed; `to_postgres` and `to_redis` are the wires by which processes reach what they need."""
+    """A test may kill each part; `to_postgres` and `to_redis` are the TCP proxies by which processes connect."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Stack:
 
     @property
     def direct_urls(self) -> dict[str, str]:
-        """For a process that is to be quick rather than cut off."""
+        """Settings for a process that connects directly, past the proxies."""
         return {"LATCHKEY_DATABASE_URL": self.postgres.url, "LATCHKEY_REDIS_URL": self.valkey.url}
 
     def add_api(self, module: str = "entrypoints.api", **environ: str) -> Api:
@@ -102,7 +102,7 @@ class Stack:
         worker.process.wait()
 
     def stop_workers(self) -> None:
-        """As a deployment does: asked to, one after another."""
+        """Stop them by SIGTERM one after another, as a deployment does."""
         while self.workers:
             assert self.workers.pop(0).stop() == 0
 
@@ -118,12 +118,12 @@ class Stack:
             api.wait(within=within)
 
     def sql(self, statement: str, *parameters: Any) -> list[asyncpg.Record]:
-        """Asked straight of the database, past the wire."""
+        """Run a statement directly in the database, past the proxy."""
         rows: list[asyncpg.Record] = self._portal.call(self._sql, statement, parameters)
         return rows
 
     async def _sql(self, statement: str, parameters: tuple[Any, ...]) -> list[asyncpg.Record]:
-        # Also where the database is told to take no writes.
+        # Also if the database is read-only.
         writing = {"default_transaction_read_only": "off"}
         connection = await asyncpg.connect(self.postgres.url, server_settings=writing)
         try:
@@ -133,13 +133,13 @@ class Stack:
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
-        """Whoever wants to write to the table, or read it, waits until the block is left."""
+        """Reads and writes of the table wait until the block ends."""
         with self.lock_held(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"):
             yield
 
     @contextmanager
     def lock_held(self, lock: str) -> Iterator[None]:
-        """What the statement takes is given back when the block is left."""
+        """Hold the locks of the statement until the block ends."""
         holder = self._portal.call(asyncpg.connect, self.postgres.url)
         self._portal.call(holder.execute, f"BEGIN; {lock}")
         try:
@@ -148,7 +148,7 @@ class Stack:
             self._portal.call(holder.close)
 
     def waiting(self, statement: str) -> int:
-        """How many statements that begin like this wait for somebody's lock."""
+        """How many statements that begin like this wait for a lock."""
         query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND starts_with(query, $1)"
         number: int = self.sql(query, statement)[0][0]
         return number
@@ -156,7 +156,7 @@ class Stack:
     # -- mail ------------------------------------------------------------------------------------------
 
     def queue_mails(self, *recipients: str, kind: str = "session_stolen", created_at: str = "now") -> None:
-        """Mails as rows that nobody is told of; a worker may look at any moment."""
+        """Insert mails without notifying the workers; a worker may find them at any time."""
         self.sql(
             "INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, note)"
             " SELECT gen_random_uuid(), $2, unnest($1::text[]), $3::text::timestamptz, now(), 0, ''",
@@ -166,7 +166,7 @@ class Stack:
         )
 
     def mail_status(self, recipient: str) -> tuple[str | None, str]:
-        """The outcome of the only mail to somebody, and what is noted about it."""
+        """The outcome and the note of the only mail to this recipient."""
         ((outcome, note),) = self.sql("SELECT outcome, note FROM mails WHERE recipient = $1", recipient)
         return outcome, note
 
@@ -181,13 +181,13 @@ class Stack:
         self._portal.call(wire.mend)
 
     def redis(self) -> "Redis":
-        """Straight to Redis, past the wire."""
+        """A client directly connected to Redis, past the proxy."""
         return Redis.from_url(self.valkey.url)
 
 
 @contextmanager
 def fault_stack(folder: Path) -> Iterator[Stack]:
-    """The engines, the postbox and the wires; API processes and workers are added by whoever uses it."""
+    """PostgreSQL, Valkey, the SMTP server and the TCP proxies. A test adds API processes and workers."""
     with ExitStack() as parts:
         postgres = parts.enter_context(engines.postgres(folder / "pg", durable=False))
         valkey = parts.enter_context(engines.valkey(folder / "valkey"))

@@ -1,4 +1,4 @@
-"""People who go on whatever breaks, and remember what they were promised."""
+"""Simulated users who continue through failures, and remember each acknowledged change."""
 
 from collections import Counter
 from uuid import uuid4
@@ -11,7 +11,7 @@ from tests.support.service import PASSWORD, code, eventually, unique_email
 
 
 class LoadUser:
-    """Registers others, logs in, refreshes, changes the password and logs out, at any process."""
+    """Registers other users, logs in, refreshes, changes the password and logs out, at any process."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -23,7 +23,7 @@ class LoadUser:
         self.answers: Counter[int] = Counter()
 
     def ask(self, path: str, **body: str) -> httpx.Response | None:
-        """None where it was refused for now, or nobody knows what has become of it."""
+        """None if it was refused for now, or if its result is unknown."""
         headers = bearer(self.pair["access_token"]) if self.pair else {}
         try:
             with self.stack.any() as api:
@@ -40,7 +40,7 @@ class LoadUser:
         return eventually(lambda: self.ask(path, **body), within=60)
 
     def log_in(self) -> None:
-        """With the new password or the old one, where it is not known which of them counts."""
+        """With the new password or the old one, if it is unknown which is valid."""
         answers = {word: self.insist("/v1/login", login=self.email, password=word) for word in self.passwords}
         (self.passwords,) = ([word] for word, answer in answers.items() if answer.status_code == 200)
         self.pair = answers[self.passwords[0]].json()
@@ -59,8 +59,8 @@ class LoadUser:
             self.registered.append(fresh)
 
     def refresh(self) -> None:
-        # Who has lost the answer asks again with the token they have, and gets the successor that they missed, unless
-        # it takes them longer than ten seconds: that is how a thief would come.
+        # A client that lost the response repeats the refresh with its old token, and gets the successor within ten
+        # seconds; after that it is treated as theft.
         answer = self.insist("/v1/refresh", refresh_token=self.pair["refresh_token"])
         if answer.status_code == 401:
             assert code(answer) == "refresh_reused"
@@ -86,7 +86,7 @@ class LoadUser:
             self.over.append(self.pair)
 
     def audit(self) -> None:
-        """What was promised is so. Raises AssertionError where it is not."""
+        """Raises AssertionError unless each acknowledged change holds."""
         assert set(self.answers) <= {200, 202, 204, 400, 401, 503}, self.answers
         for fresh in self.registered:
             assert len(self.stack.sql("SELECT id FROM users WHERE email = $1", fresh)) == 1, fresh

@@ -1,4 +1,4 @@
-"""Hashes that other systems published together with their passwords, and where."""
+"""Hashes that other systems published with their passwords, and their sources."""
 
 from base64 import b64encode
 from dataclasses import dataclass
@@ -140,7 +140,7 @@ STRONG = [
             "B8JNxsBRb0H5cHrnR18wpIbKnzp8//NV3r+3nZG4VYnM4simlThHfpOYx0cJrTBi7xVhiBS9UgkrTlrfSRf2VA==",
         ),
     ),
-    # Its own tests (src/password.node.test.ts) publish no hashes; these were printed by hashPassword for passwords of
+    # Its own tests (src/password.node.test.ts) contain no hashes; hashPassword printed these for passwords of those
     # theirs.
     *_of(
         "@better-auth/utils 0.4.2 on Node 20",

@@ -1,4 +1,4 @@
-"""Access tokens that are right but for what a test makes wrong."""
+"""Access tokens that are valid except for what a test changes."""
 
 import base64
 import json
@@ -44,7 +44,7 @@ def fixed(keys: Sequence[SigningKey]) -> Callable[[], KeySet]:
 
 
 def signing(key: object) -> Callable[[bytes], bytes]:
-    """How the key signs a JWT."""
+    """The function that signs a JWT with this key."""
 
     def with_p256(body: bytes) -> bytes:
         assert isinstance(key, ec.EllipticCurvePrivateKey)
@@ -66,7 +66,7 @@ def segment(value: object) -> str:
 
 
 def forged(claims: object = CLAIMS, header: object = HEADER, sign: Callable[[bytes], bytes] = ED.sign) -> str:
-    """A token that is right but for what a test makes wrong: the signature is always that of what it says."""
+    """A token that is valid except for what a test changes; the signature always matches the content."""
     body = f"{segment(header)}.{segment(claims)}"
     return f"{body}.{segment(sign(body.encode()))}"
 

@@ -1,4 +1,4 @@
-"""A hasher whose work waits behind a gate, so that a test decides how long it takes."""
+"""A hasher whose work waits until the test releases it."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from adapters.passwords.argon2_hasher import Argon2Hasher
 
 
 class HashGate(PasswordHasher):
-    """`threads` are those that have worked, one entry a piece of work."""
+    """`threads` has one entry for each hash: the thread that computed it."""
 
     __slots__ = ("_begun", "free", "hashers", "threads")
 
@@ -33,5 +33,5 @@ class HashGate(PasswordHasher):
         return super().verify(hash, password)
 
     async def begun(self) -> None:
-        """Returns when one more piece of work has begun."""
+        """Wait until one more hash has begun."""
         assert await asyncio.to_thread(self._begun.acquire, timeout=10)

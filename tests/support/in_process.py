@@ -46,9 +46,9 @@ async def inside(
     build: Callable[[Container], ASGIApp] = create,
     **more: str,
 ) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an application in this process, set otherwise; `peer` is whom the connection comes from."""
+    """A client of an application in this process with other settings; `peer` is the address of the connection."""
     container = Container(settings=load({**service.environ, **more}))
-    app: Any = build(container)  # httpx has types of its own for the same protocol
+    app: Any = build(container)  # httpx defines its own types for this protocol
     transport = httpx.ASGITransport(app, client=(peer, 1))
     try:
         async with httpx.AsyncClient(transport=transport, base_url=service.url) as client:

@@ -10,7 +10,7 @@ from adapters.tokens.key_files import key_entries, usable_keys
 from adapters.tokens.pem_keys import SigningKey
 
 AT = 4_000_000_000
-"""So far in the future that the time of writing, which can be set, is later than that of change, which cannot."""
+"""In the far future, so that the modification time, which can be set, is later than the change time, which cannot."""
 
 Private = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey | x25519.X25519PrivateKey
 Other = rsa.RSAPrivateKey | dsa.DSAPrivateKey
@@ -25,7 +25,7 @@ def public_pem(key: Private | Other) -> bytes:
 
 
 def put(folder: Path, name: str, pem: bytes, *, age: float = 0) -> Path:
-    """A file that came to lie there `age` seconds before AT; its name tells its place among others."""
+    """Create a key file `age` seconds before AT; files are sorted by name."""
     file = folder / name
     file.write_bytes(pem)
     os.utime(file, (AT - age, AT - age))

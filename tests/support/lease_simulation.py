@@ -84,7 +84,7 @@ class Process:
     connection: tuple[int, int] | None = None
     action: Action = field(default_factory=Stop)
     copying: Collection[UUID] | None = None
-    """Read from PostgreSQL, and not written to Redis yet."""
+    """Read from PostgreSQL, but not yet written to Redis."""
 
 
 class Violation(AssertionError):
@@ -104,7 +104,7 @@ class Simulation:
         self.late: list[tuple[int, int, Callable[[], object]]] = []
         self.restarts = 1
         self.trusted = 0
-        """How often a process was seen to trust a lease."""
+        """How often a process trusted a lease in a check."""
 
     # -- time and servers ---------------------------------------------------------------------------------
 

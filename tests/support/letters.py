@@ -1,4 +1,4 @@
-"""A letter as mailers get it."""
+"""A rendered mail, as mailers receive it."""
 
 from datetime import datetime, timedelta, timezone
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What the contract tests of the limits play on: each player, and a way to let its time pass."""
+"""The harness of the contract tests of rate limiters: each implementation, with a clock that tests move."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -24,7 +24,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Clock:
-    """Stands still until it is moved, and so does Redis, where it has been `stopped`."""
+    """Stands still until a test moves it; so does the clock of the Redis scripts after `stopped`."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -42,7 +42,7 @@ class Clock:
 
     @contextlib.asynccontextmanager
     async def stopped(self, redis: "Redis") -> AsyncIterator[None]:
-        """Redis makes its own time; from here on its scripts take this clock's."""
+        """Replace the time of Redis by this clock in all of its scripts."""
         script = rate_limiter._SPEND.replace("redis.call('TIME')", f"redis.call('LRANGE', '{CLOCK}', 0, 1)")
         assert script != rate_limiter._SPEND
         self.redis = redis
@@ -54,7 +54,7 @@ class Clock:
 
 @dataclass
 class LimiterHarness:
-    """`rate_limiter` as they play, and the clock that they play by."""
+    """`rate_limiter` under test, and the clock that it uses."""
 
     rate_limiter: RateLimiter
     clock: Clock
@@ -69,7 +69,7 @@ class LimiterHarness:
         return await refused(self.rate_limiter, *buckets)
 
     async def room(self, bucket: Bucket, *, most: int = 300) -> int:
-        """How many attempts still pass, without making any."""
+        """How many attempts would still pass; the attempts made to count them are refunded."""
         reservations: list[Reservation] = []
         with contextlib.suppress(Refusal):
             while len(reservations) < most:

@@ -1,10 +1,10 @@
-"""An HTML letter as a person and as a mail program see it."""
+"""An HTML mail as a reader and as a mail program see it."""
 
 from html.parser import HTMLParser
 
 
 class Reader(HTMLParser):
-    """The words a person sees, the addresses behind them, and every tag and attribute."""
+    """The visible words, the link targets, and every tag and attribute."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Databases at a revision."""
+"""Migration trees of tests."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ REVISIONS = [
 
 
 def tree_with(root: Path, **planted: str) -> Path:
-    """The house, with more migrations: the body of each by its revision, one after another."""
+    """A copy of the project with further migrations, one after another: the body of each by its revision."""
     for part in ("adapters", "application", "domain", "entrypoints", "migrations"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)

@@ -1,4 +1,4 @@
-"""PgBouncer as Debian has it, lending four servers of a database for one transaction each."""
+"""Debian's PgBouncer in transaction mode, with four server connections a database."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ default_pool_size = {servers}
 max_client_conn = 500
 server_login_retry = 1
 """
-"""Unless told otherwise it waits for a quarter of a minute once a server has refused it."""
+"""By default it waits for 15 seconds after a server has refused a connection."""
 
 
 class PgBouncer:
@@ -42,7 +42,7 @@ class PgBouncer:
         self._program = program("pgbouncer")
         self._behind = make_url(database_url)
         self.port = free_port()
-        # It refuses to be root, and whoever it is instead has to read its files again when it is told to.
+        # It refuses to run as root; its user has to be able to read its files again at a reload.
         self._folder = Path(tempfile.mkdtemp(prefix="latchkey-pgbouncer-"))
         self._user = "nobody" if os.geteuid() == 0 else None
         behind = self._behind
@@ -64,12 +64,12 @@ class PgBouncer:
         self.start()
 
     def through(self, database_url: str) -> str:
-        """The address of the same database, as one writes it who goes through here."""
+        """The URL of the same database through this PgBouncer."""
         url: URL = make_url(database_url).set(port=self.port, host="127.0.0.1")
         return url.update_query_dict({"pgbouncer": "true"}).render_as_string(hide_password=False)
 
     def empty_database(self) -> str:
-        """Without a schema; the address leads through here."""
+        """A database without a schema; its URL leads through this PgBouncer."""
         name = f"empty{uuid4().hex}"
         self._at(self._behind, f'CREATE DATABASE "{name}"')
         return self.through(self._behind.set(database=name).render_as_string(hide_password=False))
@@ -100,11 +100,11 @@ class PgBouncer:
         shutil.rmtree(self._folder)
 
     def tell(self, command: str) -> None:
-        """PAUSE, RESUME, RELOAD …"""
+        """Run an admin command: PAUSE, RESUME, RELOAD …"""
         self._at(self._behind.set(port=self.port, host="127.0.0.1", database="pgbouncer"), command)
 
     def hang_up(self) -> None:
-        """Every server connection of PgBouncer is gone, as after a failover."""
+        """Close every server connection of PgBouncer, as after a failover."""
         self._at(
             self._behind,
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"

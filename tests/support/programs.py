@@ -1,4 +1,4 @@
-"""What a machine may lack."""
+"""Programs and packages that a machine may lack."""
 
 import os
 import shutil
@@ -8,12 +8,12 @@ import pytest
 
 
 def lacking(what: str, package: str) -> NoReturn:
-    """Fails in CI, which installs everything. Elsewhere the test is skipped, and the reason names the package."""
+    """Fail in CI, which installs everything; elsewhere skip the test, with the package as the reason."""
     report = pytest.fail if os.environ.get("CI") else pytest.skip
     report(f"{what} is missing: apt-get install {package}")
 
 
 def program(name: str, package: str = "") -> str:
-    """The path of a program, which may be one for administrators alone."""
+    """The path of a program, also of one outside the PATH of normal users."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     return path or lacking(name, package or name)

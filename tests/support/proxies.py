@@ -1,4 +1,4 @@
-"""Real proxies before a program that only listens, set as docs/integrating.md shows."""
+"""Real proxies in front of a listening program, configured as docs/integrating.md shows."""
 
 import http.client
 import os
@@ -23,12 +23,12 @@ client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_te
 {}
 }}
 """
-"""What a distribution's nginx.conf says around a site, here without a place outside of its folder."""
+"""The nginx.conf of a distribution around a site, with all paths in its folder."""
 
 
 @dataclass
 class ReceivedRequest:
-    """A request as it arrived."""
+    """A request as it arrived at the upstream."""
 
     method: str
     path: str
@@ -36,7 +36,7 @@ class ReceivedRequest:
     body: bytes
 
     def header(self, name: str) -> list[str]:
-        """What stands in a header for programs that take every other sign in its name for a dash."""
+        """The value of a header for programs that read every other character in its name as a dash."""
         return [value for key, value in self.headers if _dashed(key) == name.lower()]
 
 
@@ -45,7 +45,7 @@ def _dashed(name: str) -> str:
 
 
 class Listener:
-    """A program that hears everything and answers what it is told to."""
+    """An HTTP server that records every request and sends a given response."""
 
     def __init__(self) -> None:
         self.heard: list[ReceivedRequest] = []
@@ -64,7 +64,7 @@ class Listener:
                 self.send_header("Content-Length", str(len(listener.body)))
                 for name, value in listener.headers.items():
                     self.send_header(name, value)
-                self.send_header("Connection", "close")  # said, so that nobody asks again where nobody listens
+                self.send_header("Connection", "close")  # announced, so that no client reuses a closed connection
                 self.end_headers()
                 self.wfile.write(listener.body)
 
@@ -81,7 +81,7 @@ class Listener:
             def log_message(self, format: str, *args: object) -> None: ...
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = False  # so that closing waits for whoever is still answering
+        self._server.daemon_threads = False  # so that closing waits for responses in progress
         self.port: int = self._server.server_port
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self._thread.start()
@@ -119,7 +119,7 @@ class Proxy:
         body: bytes | None = None,
         chunked: bool = False,
     ) -> Answer:
-        """The path is sent as it is written, and each header, however often it stands there."""
+        """Send the path unchanged, and each header as often as it is given."""
         named = any(name == "Host" for name, _ in headers)
         self._connection.putrequest(method, path, skip_host=named, skip_accept_encoding=True)
         for name, value in headers:
@@ -174,7 +174,7 @@ def _running(proxy: Proxy, command: list[str], folder: Path) -> Iterator[Proxy]:
 
 @contextmanager
 def listening(command: list[str], *, folder: Path, log: Path, port: int) -> Iterator[None]:
-    """A server as a process of its own, from when it listens until the end of the block."""
+    """Run a server as a process until the end of the block; enters when it listens."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

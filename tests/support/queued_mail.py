@@ -1,4 +1,4 @@
-"""Queued mails, and what has become of them."""
+"""Queued mails and their outcomes."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""A thief who knows the password does what they like for a week; then the owner of the mailbox takes the account
+"""A thief who knows the password acts at random for a week; then the owner of the mailbox takes the account
 back, while the thief goes on.
 
 The acts are drawn by Hypothesis. The thief has two mailboxes, reads nothing of the owner's, and has learnt the
@@ -60,7 +60,7 @@ class Theft(RuleBasedStateMachine):
             return None
 
     def letters(self, *addresses: str) -> list[str]:
-        """What has come into these mailboxes, oldest first."""
+        """The mails of these mailboxes, oldest first."""
         self.do(self.world.deliver_mail(limit=1000))
         return [letter.text for letter in self.world.mailer.letters if letter.recipient in addresses]
 
@@ -101,7 +101,7 @@ class Theft(RuleBasedStateMachine):
     @precondition(lambda self: self.pairs)
     @rule(data=st.data(), new=st.sampled_from([THIEF, FENCE]), password=PASSWORDS)
     def move(self, data: st.DataObject, new: str, password: str) -> None:
-        """Asked for and confirmed at once."""
+        """Request a change of the address and confirm it at once."""
         self.ask_for_another_address(data, new, password)
         for token in self.tokens(new)[-1:]:
             self.tried(self.world.follow_email_link(token=token))
@@ -145,7 +145,7 @@ class Theft(RuleBasedStateMachine):
 
     @rule(data=st.data(), password=PASSWORDS)
     def use_a_link(self, data: st.DataObject, password: str) -> None:
-        """Any that has come to a mailbox of the thief's, for whatever it may be good for."""
+        """Use any link of the thief's mailboxes, for any purpose."""
         if tokens := self.tokens(THIEF, FENCE):
             self.use(data.draw(st.sampled_from(tokens)), password)
 
@@ -160,7 +160,7 @@ class Theft(RuleBasedStateMachine):
         )
     )
     def plan_for_the_end(self, acts: list[str]) -> None:
-        """What to do while the owner takes the account back."""
+        """Plan what the thief does while the owner takes the account back."""
         self.plan = acts
 
     def go_on(self) -> None:
@@ -216,8 +216,8 @@ class Theft(RuleBasedStateMachine):
             self.loop.close()
 
     def take_back(self) -> None:
-        """Ask for a new password and use the newest link. Where that fails, somebody has moved or deleted the account
-        meanwhile: press every "this was not me" until one works, and do it again."""
+        """Request a reset and use the newest link. If that fails, the thief has changed the address or deleted the
+        account meanwhile: press every "this was not me" until one works, and try again."""
         if not self.is_reset():
             self.press()
             assert self.is_reset()
@@ -265,7 +265,7 @@ class Theft(RuleBasedStateMachine):
         assert self.do(self.world.authenticate(pair.access_token)).user_id == self.account
 
     def holder(self) -> UUID:
-        """Whose account the owner's address and password open."""
+        """The user that the owner's address and password log in."""
         entered = self.do(self.world.login(login=OWNER, password=OWNERS))
         caller = self.do(self.world.authenticate(entered.access_token))
         me = self.do(self.world.show_me(caller))

@@ -1,4 +1,4 @@
-"""The release before this one, as it was, and processes of either.
+"""The unchanged previous release, and processes of both releases.
 
 It is kept here, since a checkout may have no history. With a new release, make it from its tag and remove the old
 one; the HTTP tests in it are those that `test_gate.py` names:
@@ -22,11 +22,11 @@ from tests.support.service import PASSWORD, ROOT, Service, ServiceProcess, uniqu
 
 BEFORE = "0.2.0"
 HEAD = "b4f09a2e6c17"
-"""The schema that the release before was made for."""
+"""The schema of the previous release."""
 
 
 def unpacked(folder: Path) -> Path:
-    """The release before."""
+    """The previous release."""
     with tarfile.open(Path(__file__).resolve().parents[1] / "rolling" / f"{BEFORE}.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     return folder / BEFORE
@@ -51,7 +51,7 @@ class Release(Service):
         return self._parts[-1]
 
     def person(self, who: str, *options: str) -> str:
-        """The address of somebody verified, made by this release's own command line."""
+        """The address of a verified user, created by the command line of this release."""
         email = unique_email(who)
         create = ("users", "create") if self.root == ROOT else ("create-user",)
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""API processes that each have a port, and people who use all of them while something is changed under way."""
+"""API processes with a port each, and simulated users of all of them during a change."""
 
 import random
 import threading
@@ -39,11 +39,11 @@ class Api:
 
 
 class Fleet:
-    """API processes over one store, under one public address."""
+    """API processes over one store, with one public URL."""
 
     def __init__(self, service: Service, size: int = 2) -> None:
         service.environ |= {"LATCHKEY_PUBLIC_URL": "http://accounts.example.org", "LATCHKEY_PROCESSES": "1"}
-        service.environ["LATCHKEY_RATE_LIMITS"] = "off"  # a few people, who log in all the time
+        service.environ["LATCHKEY_RATE_LIMITS"] = "off"  # for a few users who log in all the time
         self._service = service
         self._change = threading.Condition()
         self.apis = self._started(size)
@@ -56,7 +56,7 @@ class Fleet:
             api.stop()
 
     def replace_each(self, service: Service | None = None, **environ: str) -> None:
-        """As a rolling change does it: one by one a new process takes over, the old one ends when it has answered."""
+        """Replace each process by a new one, as a rolling update does; the old one ends after its last response."""
         self._service = service or self._service
         self._service.environ |= environ
         for old, new in zip(list(self.apis), self._started(len(self.apis)), strict=True):
@@ -64,7 +64,7 @@ class Fleet:
                 self.apis[self.apis.index(old)] = new
                 self._change.wait_for(partial(_is_idle, old))
             old.stop()
-            time.sleep(0.5)  # for some use of both generations together
+            time.sleep(0.5)  # so that both generations get requests for a while
 
     def _started(self, size: int) -> list[Api]:
         apis = [Api(self._service) for _ in range(size)]
@@ -74,7 +74,7 @@ class Fleet:
 
     @contextmanager
     def any(self) -> Iterator[Api]:
-        """One of the processes, which stays while it is used."""
+        """One of the processes, which is not stopped while it is in use."""
         with self._change:
             api = random.choice(self.apis)
             api.busy += 1
@@ -98,7 +98,7 @@ class Processes(Protocol):
 
 
 class Load:
-    """People who log in, ask who they are, refresh, log out and come again, until the block is left."""
+    """Users who log in, read their account, refresh, log out and start again until the block ends."""
 
     def __init__(self, fleet: Processes, emails: list[str]) -> None:
         self._fleet = fleet
@@ -132,7 +132,7 @@ class Load:
         for _ in range(20):
             tokens.append(pair["access_token"])
             self.signers.add(signer(pair))
-            # The first of the session too, which another key has signed perhaps.
+            # Also with the first token of the session, which another key may have signed.
             for token in (tokens[0], tokens[-1]):
                 self._ask(200, "GET", "/v1/me", token)
             pair = self._ask(200, "POST", "/v1/refresh", json={"refresh_token": pair["refresh_token"]})
@@ -150,7 +150,7 @@ class Load:
             self.seconds.append(time.monotonic() - began)
             self.answers[f"{method} {path} {answer.status_code}"] += 1
             document: dict[str, str] = answer.json() if answer.content else {}
-            # More logins than the machine can hash are told to come again, and do.
+            # Logins beyond the capacity of the machine are refused for now, and repeated.
             if document.get("code") != "overloaded":
                 break
             self._over.wait(int(answer.headers["retry-after"]))

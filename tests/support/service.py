@@ -1,4 +1,4 @@
-"""The whole service as processes of its own, for tests that talk to it as anybody else would."""
+"""The whole service as separate processes, for tests that use it as any client does."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    """A port below those that kernels give to outgoing connections, so that none of these takes it meanwhile."""
+    """A port below the range of outgoing connections, so that none of these takes it meanwhile."""
     while True:
         port = 10_000 + secrets.randbelow(20_000)
         with socket.socket() as listener, suppress(OSError):
@@ -41,7 +41,7 @@ def free_port() -> int:
 
 
 def eventually(look: Callable[[], T | None], *, within: float = 30) -> T:
-    """What `look` finds, as soon as it finds something."""
+    """The first true result of `look`."""
     give_up = time.monotonic() + within
     while True:
         result = look()
@@ -52,7 +52,7 @@ def eventually(look: Callable[[], T | None], *, within: float = 30) -> T:
 
 
 def wait_for_growth(count: Callable[[], int], *, by: int = 1, within: float = 30) -> None:
-    """Waits until the count is so much more than it is now."""
+    """Wait until the count has grown by this much."""
     aim = count() + by
     eventually(lambda: count() >= aim, within=within)
 
@@ -67,7 +67,7 @@ def token_in(mail: EmailMessage) -> str:
 
 
 class ServiceProcess:
-    """One process of ours. Its output goes to a file; what is left of it at the end is killed by its id."""
+    """One process of the service. Its output goes to a file; a process left over at the end is killed by its id."""
 
     def __init__(self, module: str, environ: Mapping[str, str], log: Path, *, root: Path = ROOT) -> None:
         self.log = log
@@ -156,7 +156,7 @@ class Service:
     # -- what people do with it ------------------------------------------------------------------------
 
     def client(self, url: str = "") -> "Client":
-        """A caller, of one process of several if `url` says so."""
+        """A client; with `url`, of one of several processes."""
         self._clients.append(Client(self, url))
         return self._clients[-1]
 
@@ -165,7 +165,7 @@ class Service:
             self._clients.pop().close()
 
     def mails(self, recipient: str) -> list[EmailMessage]:
-        """Every mail that has been sent to somebody, oldest first."""
+        """Every mail sent to this address, oldest first."""
         mails = []
         for path in sorted(self.mail_dir.glob("*.eml")):
             mail = message_from_bytes(path.read_bytes(), policy=policy.default)
@@ -174,23 +174,23 @@ class Service:
         return mails
 
     def mail(self, recipient: str, number: int = 1) -> EmailMessage:
-        """The nth mail to somebody, waited for."""
+        """Wait for the nth mail to this address."""
         return eventually(lambda: self.mails(recipient)[number - 1 :] or None)[0]
 
     def token(self, recipient: str, number: int = 1) -> str:
-        """The token of the link in the nth mail to somebody."""
+        """The token of the link in the nth mail to this address."""
         return token_in(self.mail(recipient, number))
 
     def admin(self) -> "Client":
-        """A fresh admin, logged in."""
+        """A new admin, logged in."""
         return self.client().log_in(self.user("admin", role=Role.ADMIN))
 
     def member(self) -> "Client":
-        """A fresh verified user, logged in."""
+        """A new verified user, logged in."""
         return self.client().log_in(self.user("member"))
 
     def program(self, name: str = "a program") -> httpx.BasicAuth:
-        """What a program that the operator has just made a client of says who it is with."""
+        """The credentials of a new OAuth client."""
         return httpx.BasicAuth(*self.credentials(name))
 
     def credentials(self, name: str = "a program") -> tuple[str, str]:
@@ -203,7 +203,7 @@ class Service:
         return self._inside(make)
 
     def user(self, name: str, *, role: Role = Role.MEMBER, username: str | None = None) -> str:
-        """The address of a fresh verified user with PASSWORD: what the command line makes, without a process."""
+        """The address of a new verified user with PASSWORD, created as by the command line but without a process."""
         email = name if "@" in name else unique_email(name)
 
         async def make(container: Container) -> None:
@@ -214,7 +214,7 @@ class Service:
         return email
 
     def _inside(self, act: Callable[[Container], Awaitable[T]]) -> T:
-        """What an operator would do by the command line, without a process."""
+        """Run what an operator does by the command line, without a process."""
 
         async def run() -> T:
             container = Container(settings=load(self.environ))
@@ -228,12 +228,12 @@ class Service:
 
 
 def unique_email(who: str = "someone") -> str:
-    """One that nobody else in this run has."""
+    """An address that no other test uses."""
     return f"{who}.{uuid4().hex[:12]}@example.org"
 
 
 class Client(httpx.Client):
-    """A caller: remembers its pair of tokens, and asks on a fresh connection where it is told to."""
+    """A client that remembers its pair of tokens."""
 
     def __init__(self, service: Service, url: str = "") -> None:
         super().__init__(base_url=url or service.url, timeout=30)
@@ -257,7 +257,7 @@ class Client(httpx.Client):
 
 
 def challenge(request: httpx.Request, document: dict[str, str]) -> str:
-    """What a 401 has to carry in WWW-Authenticate (RFC 6750, section 3)."""
+    """The required WWW-Authenticate of a 401 (RFC 6750, section 3)."""
     if request.url.path in {"/v1/introspect", "/v1/revoke"}:
         return 'Basic realm="latchkey"'
     if request.url.path != "/v1/refresh" and document["code"] in {"token_invalid", "token_expired", "token_revoked"}:
@@ -266,7 +266,7 @@ def challenge(request: httpx.Request, document: dict[str, str]) -> str:
 
 
 def code(answer: httpx.Response) -> str:
-    """The code of a problem document, which the answer has to be in every respect."""
+    """The code of a problem document; checks that the response is a valid one."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
     document = answer.json()
     assert document["type"] == f"/problems/{document['code']}"

@@ -1,4 +1,4 @@
-"""People who live for weeks in a minute, and know of all they were ever given whether it has to work now."""
+"""Simulated users who live for weeks in a minute, and know which of their tokens and links must work now."""
 
 import random
 import time
@@ -19,7 +19,7 @@ from tests.support.service import PASSWORD, code, eventually, token_in, unique_e
 ACCESS, IDLE, MAX_AGE = timedelta(minutes=10), timedelta(days=7), timedelta(days=60)
 """How long an access token lives, a session that nobody refreshes, and any session: longer than a claim is kept."""
 MARGIN = timedelta(minutes=2)
-"""Nothing is asked of what is about to end, or has just ended."""
+"""Tokens and links this close to their expiry are not tested."""
 
 
 @dataclass
@@ -32,7 +32,7 @@ class TrackedSession:
 
 @dataclass
 class MailedLink:
-    """`reusable` is one that may be followed again while it lives."""
+    """A `reusable` link may be used again until it expires."""
 
     path: str
     token: str
@@ -43,7 +43,7 @@ class MailedLink:
 
 
 class SimulatedUser:
-    """Everything that is kept here is tried again and again, until the end."""
+    """All sessions and links kept here are tested repeatedly until the end."""
 
     def __init__(self, stack: Stack, clock: Callable[[], datetime]) -> None:
         self.stack, self.clock = stack, clock
@@ -58,7 +58,7 @@ class SimulatedUser:
         self.answers: Counter[int] = Counter()
 
     def live(self) -> None:
-        """What has just become old comes first: it is being cleared away, or has just been."""
+        """Tests what has just expired first, because it is being purged now."""
         time.sleep(random.choice((0, 0.7)))
         for email, touched in list(self.claims.items()):
             self.come_back(email, touched)
@@ -78,7 +78,7 @@ class SimulatedUser:
         return user_id
 
     def ask(self, path: str, session: TrackedSession | None = None, **body: str) -> httpx.Response:
-        """Where the machine is too busy, again."""
+        """Repeats the request if the machine is too busy."""
         headers = {} if session is None else bearer(session.pair["access_token"])
 
         def answered() -> httpx.Response | None:
@@ -93,7 +93,7 @@ class SimulatedUser:
         return answer
 
     def works(self, still: bool | None, since: datetime, life: timedelta) -> bool | None:
-        """Whether what worked until now has to; None where nobody can tell."""
+        """Whether what worked until now must still work; None if it is uncertain."""
         age = self.clock() - since
         if not still:
             return still
@@ -137,7 +137,7 @@ class SimulatedUser:
     # -- claims and links ----------------------------------------------------------------------------------
 
     def letter(self, recipient: str, number: int, subject: str = "") -> str:
-        """The token of the nth letter to somebody."""
+        """The token of the nth mail to this address."""
 
         def look() -> str | None:
             letters = [one for one in self.stack.smtp.mails(recipient) if subject in str(one["subject"])]
@@ -180,7 +180,7 @@ class SimulatedUser:
             self.refresh(session)
 
     def move(self) -> None:
-        """To another address and, perhaps, back again."""
+        """Change to another address and, perhaps, back again."""
         email, new = self.stack.service.user("mover"), unique_email("new")
         who, session = self.user_id_of(email), self.log_in(email)
         assert session is not None

@@ -1,4 +1,4 @@
-"""Mailers against a server of a test."""
+"""Mailers for SMTP servers of tests."""
 
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpTimeouts

@@ -1,4 +1,4 @@
-"""SMTP servers to talk to: one that follows a script, and one that means well."""
+"""SMTP servers of tests: one follows a script, and one is correct."""
 
 import asyncio
 import ssl
@@ -15,8 +15,8 @@ DRIP = "drip"
 
 @dataclass
 class Script:
-    """Answers by verb (`.` is the end of the letter), and what was heard; an answer may also be a misbehaviour, or
-    end with DROP. `enough` is what MAIL is answered on a connection that has brought `most` letters."""
+    """Replies by verb (`.` is the end of the mail), and the received lines. A reply may also be a misbehaviour, or
+    end with DROP. `enough` is the reply to MAIL on a connection that has already sent `most` mails."""
 
     answers: dict[str, str] = field(default_factory=dict)
     most: int | None = None
@@ -88,7 +88,7 @@ async def scripted(**answers: str) -> AsyncIterator[Script]:
 
 @dataclass
 class Inbox:
-    """What an honest server was given."""
+    """The mails and logins that the correct server received."""
 
     port: int = 0
     envelopes: list[Envelope] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""SQL of tests, beside the connections of the code under test."""
+"""SQL of tests, on connections separate from those of the code under test."""
 
 import asyncio
 
@@ -9,13 +9,13 @@ from adapters.postgres.database_url import driver_url
 
 
 def sql_engine(url: str) -> AsyncEngine:
-    """To prepare a database for a test, and to look into it afterwards."""
+    """An engine to prepare and to inspect the database of a test."""
     parsed, arguments = driver_url(url)
     return create_async_engine(parsed, poolclass=NullPool, connect_args=arguments)
 
 
 async def waited_for(engine: AsyncEngine, connection: AsyncConnection) -> None:
-    """Until another session waits for a lock of this one."""
+    """Wait until another session waits for a lock of this one."""
     holder = (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
     waiting = f"SELECT count(*) FROM pg_stat_activity WHERE {holder} = ANY(pg_blocking_pids(pid))"
     async with asyncio.timeout(30), engine.connect() as another:

@@ -1,4 +1,4 @@
-"""What is sent to the database."""
+"""Records the statements sent to the database."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -13,18 +13,18 @@ RecordedStatement = tuple[str, tuple[Any, ...]]
 
 
 class StatementRecorder:
-    """Every statement from now on, until `stop`."""
+    """Records every statement until `stop`."""
 
     def __init__(self, database: Database) -> None:
         assert isinstance(database, RecordingDatabase)
         self.statements: list[RecordedStatement] = []
         self.transactions = 0
-        """How many were committed."""
+        """The number of commits."""
         self._database = database
         database.listener = self
 
     def take(self) -> list[RecordedStatement]:
-        """What was sent since the last time."""
+        """The statements sent since the last call."""
         recorded, self.statements = self.statements, []
         return recorded
 
@@ -37,7 +37,7 @@ class StatementRecorder:
 
 
 class RecordingDatabase(Database):
-    """The pool, to which `StatementRecorder` can listen."""
+    """A database whose statements a `StatementRecorder` records."""
 
     listener: StatementRecorder | None = None
 

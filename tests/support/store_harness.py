@@ -1,4 +1,4 @@
-"""What the contract tests of the stores play on: one store, what it is heard to say, and people to fill it with."""
+"""The harness of the contract tests of stores: one store, its recorded blocklist calls, and test data."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -31,7 +31,7 @@ _numbers = count(1)
 
 
 def new_id() -> UUID:
-    """Later ones are greater, even within a millisecond."""
+    """Later ids are greater, even within a millisecond."""
     return UUID(int=next(_numbers))
 
 
@@ -96,12 +96,12 @@ class StoreHarness:
 
 
 class Rollback(Exception):
-    """Raised inside a work to undo it."""
+    """Raised inside a unit of work to roll it back."""
 
 
 @dataclass
 class SpyingBlocklist(MemoryBlocklist):
-    """Keeps every call apart, to tell one publication from two, or from none."""
+    """Records each call separately, to distinguish one publication from two or none."""
 
     published: list[Mapping[UUID, int]] = field(default_factory=list)
 
@@ -128,7 +128,7 @@ def new_session(user: User, *, now: datetime = NOW) -> Session:
 
 
 def login_event(session: Session) -> AuditEvent:
-    """What is noted of its opening."""
+    """The event of its login."""
     user_id = session.user_id or new_id()
     return AuditEvent.of(EventType.LOGGED_IN, user_id, id=new_id(), now=session.created_at, by=user_id)
 
@@ -138,7 +138,7 @@ def queued_mail(*, due_at: datetime = NOW, user_id: UUID | None = None) -> Outbo
 
 
 async def wait_until(condition: Callable[[], object], *, within: float = 30) -> None:
-    """Waits, seconds, for what nobody tells; it may have to be asked for."""
+    """Poll a condition for up to `within` seconds."""
     async with asyncio.timeout(within):
         while True:
             result = condition()
@@ -148,7 +148,7 @@ async def wait_until(condition: Callable[[], object], *, within: float = 30) -> 
 
 
 async def run_concurrently(calls_to_make: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
-    """What each of them returned, all having started together."""
+    """Start all together, and return their results."""
     calls = list(calls_to_make)
     answers: dict[int, T] = {}
 

@@ -1,4 +1,4 @@
-"""What sweeps are made of: the calls that the service says it has, bodies that fit none, what the database holds."""
+"""Helpers for tests of every call: the documented calls, malformed bodies, and the content of the database."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ SAMPLES: dict[str, Any] = {
     "role": "member",
     "disabled": False,
 }
-"""A value of the right type for each field that any body has."""
+"""A value of the right type for each field of any body."""
 
 _ID = re.compile(r"\{\w+_id\}")
 _WRONG: dict[str, list[Any]] = {
@@ -63,7 +63,7 @@ class Call:
         return self.method not in {"GET", "HEAD"}
 
     def body(self) -> dict[str, Any]:
-        """Right in every type, and about nobody."""
+        """A body with the right types that concerns no existing user."""
         return {name: SAMPLES[name] for name in self.fields or {}}
 
     @property
@@ -118,7 +118,7 @@ def _kind(openapi: dict[str, Any], field_schema: dict[str, Any]) -> str:
 
 
 def malformed_bodies(call: Call) -> Iterator[tuple[str, bytes]]:
-    """Bodies that are not what the call asks for, each in one respect only."""
+    """Malformed bodies for a call, each wrong in one respect."""
     if call.form:
         yield from _malformed_forms(call)
         return
@@ -220,7 +220,7 @@ _DIGEST = "SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::tex
 
 
 def stored_rows(service: Service) -> dict[str, tuple[int, str]]:
-    """For each table how many rows it has and a digest of them, once nothing is under way any more."""
+    """The number of rows of each table and a digest of them, when no work is in progress."""
 
     async def look() -> dict[str, tuple[int, str]] | None:
         connection = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
@@ -251,7 +251,7 @@ async def fetch(service: Service, question: str, *values: object) -> list[Any]:
 
 
 def raw(service: Service, request: bytes, *, timeout: float = 5) -> bytes:
-    """What comes back for bytes as they are, until the other side closes or falls silent."""
+    """Send raw bytes, and return the response until the server closes or sends nothing more."""
     with socket.create_connection(("127.0.0.1", service.port), timeout=timeout) as connection:
         answer = b""
         try:
@@ -264,7 +264,7 @@ def raw(service: Service, request: bytes, *, timeout: float = 5) -> bytes:
 
 
 def statuses(answer: bytes) -> list[int]:
-    """The status of each answer on a connection."""
+    """The status of each response on a connection."""
     return [
         int(line.split(b" ")[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.") and b" " in line
     ]

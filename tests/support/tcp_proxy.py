@@ -1,4 +1,4 @@
-"""A wire that can be cut: what is sent over it arrives nowhere, and nobody is told."""
+"""A TCP proxy that can be cut: then it discards all bytes without closing a connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Proxy:
-    """Stands in front of a server. While `deaf`, it takes everything and passes on nothing, in either direction."""
+    """A proxy in front of a server. While `deaf`, it accepts everything and forwards nothing, in either direction."""
 
     def __init__(self, url: str) -> None:
         self._target = urlsplit(url)
@@ -29,7 +29,7 @@ class Proxy:
         self._heard.set()
 
     def point_at(self, url: str) -> None:
-        """To another server from now on; those who are connected are thrown out."""
+        """Connect to another server from now on, and close the present connections."""
         self._target = self._target._replace(netloc=urlsplit(url).netloc)
         self.hang_up()
 

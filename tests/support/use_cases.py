@@ -1,4 +1,4 @@
-"""What tests of use cases say often."""
+"""Helpers for tests of use cases."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -30,12 +30,12 @@ BOB = "bob@example.org"
 
 
 def refused(code: ErrorCode, *, field: str | None = None) -> pytest.RaisesExc[Refusal]:
-    """`with refused(ErrorCode.X):` whatever is inside is refused with that code, blaming that field."""
+    """`with refused(ErrorCode.X):` expects a refusal with that code and field."""
     return pytest.raises(Refusal, check=lambda no: (no.code, no.field) == (code, field))
 
 
 async def error_code_of(attempt: Awaitable[object]) -> ErrorCode | None:
-    """The code that an attempt is refused with; None where it is not."""
+    """The code of the refusal; None if the attempt succeeds."""
     try:
         await attempt
     except Refusal as refusal:
@@ -44,7 +44,7 @@ async def error_code_of(attempt: Awaitable[object]) -> ErrorCode | None:
 
 
 async def run_concurrently(attempts: list[Callable[[], Awaitable[T]]]) -> list[T | Refusal]:
-    """Run all of these side by side: what each gave, or how it was refused."""
+    """Run all of these concurrently, and return the result or the refusal of each."""
     outcomes: list[T | Refusal] = []
 
     async def run(attempt: Callable[[], Awaitable[T]]) -> None:
@@ -90,19 +90,19 @@ async def request_email_change(world: World, user: User, new_email: str, passwor
 
 
 def change_link(world: World, change: EmailChange, purpose: LinkPurpose, *, at: datetime | None = None) -> str:
-    """What a mail about that change would carry."""
+    """The token in a mail about that change."""
     issued_at = world.clock() if at is None else at
     return world.links.sign(EmailLink(purpose=purpose, subject=change.id, version=0, issued_at=issued_at))
 
 
 async def reset_by_mail(world: World, email: str, password: str) -> None:
-    """Use the reset link in the newest letter to that address."""
+    """Use the reset link in the newest mail to that address."""
     token = await world.mailed_token(email)
     await world.reset_password(token=token, new_password=password, confirm_password=password)
 
 
 async def purge(world: World) -> None:
-    """What the worker does in its quiet hours, once."""
+    """Run one complete purge, as the worker does."""
     spot = FIRST_BATCH
     while True:
         _, following = await world.purge_expired(spot)
@@ -116,7 +116,7 @@ def queued_mails(world: World, kind: MailKind) -> list[OutboxMail]:
 
 
 def actions_of(world: World, user: User) -> list[EventType]:
-    """What happened to a user, oldest first."""
+    """The actions of a user's events, oldest first."""
     return [event.action for event in world.store.rows.events.values() if event.user_id == user.id]
 
 
@@ -125,7 +125,7 @@ def session_of(world: World, pair: TokenPair) -> Session:
 
 
 async def token_errors(world: World, pair: TokenPair) -> tuple[ErrorCode | None, ErrorCode | None]:
-    """How the access token and the refresh token of a pair are refused; None where one is welcome."""
+    """The errors of the access token and the refresh token of a pair; None for a valid one."""
     return (
         await error_code_of(world.authenticate(pair.access_token)),
         await error_code_of(world.refresh(refresh_token=pair.refresh_token)),
@@ -137,7 +137,7 @@ REVOKED = (ErrorCode.TOKEN_REVOKED, ErrorCode.SESSION_ENDED)
 
 @dataclass
 class InterruptedHasher(MemoryHasher):
-    """Something happens once, right after the next password was looked at."""
+    """Runs something once, right after the next password check."""
 
     by: Callable[[], Awaitable[object]] | None
 

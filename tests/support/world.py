@@ -1,4 +1,4 @@
-"""The whole house in memory: a stopped clock, the use cases built by hand, and a postman who keeps the letters."""
+"""The whole service in memory: a stopped clock, the use cases, and a mailer that stores the mails."""
 
 import re
 from collections.abc import Mapping
@@ -109,7 +109,7 @@ class StoppedClock:
 
 
 class _UseCases:
-    """Builds a use case from what `scope` has by the names of its fields, as the container does."""
+    """Builds a use case from the attributes of `scope` with the names of its fields, as the container does."""
 
     def __init__(self, scope: Mapping[str, object]) -> None:
         self._scope = scope
@@ -230,7 +230,7 @@ class World:
         return await self.authenticate((await self.log_in(email)).access_token)
 
     async def mailed_token(self, email: str) -> str:
-        """Deliver what is owed, and take the token out of the newest letter to that address."""
+        """Deliver the queued mails, and return the token in the newest mail to that address."""
         await self.deliver_mail(limit=100)
         letter = [letter for letter in self.mailer.letters if letter.recipient == email][-1]
         match = _TOKEN.search(letter.text)
