@@ -94,6 +94,10 @@ _LINKS = {
 }
 
 
+VERIFIED_USER = UUID(int=0)
+"""The `user_id` of a mail that was requested for an address, and goes only to a user who has verified it."""
+
+
 class DeliveryOutcome(StrEnum):
     SENT = "sent"
     DROPPED = "dropped"

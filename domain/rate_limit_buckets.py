@@ -36,22 +36,33 @@ def mail_network_buckets(kind: str, recipient: str, client_info: ClientInfo) -> 
 
 
 def mail_recipient_buckets(kind: str, recipient: str) -> tuple[Bucket, Bucket]:
-    box = mailbox(recipient)
-    return Bucket(Limit.MAIL_RECIPIENT, (kind, box)), Bucket(Limit.MAIL_DAY, (box,))
+    """Only requests for exactly this address count in the first bucket, so a user whom it refuses has been sent the
+    links of the requests before."""
+    return Bucket(Limit.MAIL_RECIPIENT, (kind, recipient)), Bucket(Limit.MAIL_DAY, (mailbox(recipient),))
 
 
-def mail_reserves(kind: str, recipient: str) -> tuple[Bucket, Bucket | None]:
-    """The reserves for a recipient whose buckets are full: one for networks where the user is logged in; the other
-    for all networks, or None if the mail is not a reset link."""
-    box = mailbox(recipient)
-    return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == MailKind.RESET else None
+def mail_reserves(kind: str, recipient: str) -> tuple[Bucket | None, Bucket | None]:
+    """The reserves for a recipient whose buckets are full: one for networks where the user is logged in, the other
+    for all networks. None if the mail has no such reserve.
+
+    Each address has its own reserves, because strangers can request any number of sub-addresses. A link from the
+    reserve of a sub-address goes only to a user who has verified it, so that strangers cannot multiply the mails."""
+    home, last = Bucket(Limit.MAIL_HOME, (recipient,)), Bucket(Limit.MAIL_LAST, (recipient,))
+    if kind == MailKind.RESET:
+        return home, last
+    return None if is_sub_address(recipient) else home, None
 
 
 def registration_reserve(address: str) -> tuple[Bucket, ...]:
     """The reserve for a registration when the daily mail limit is used up, perhaps by a stranger's requests.
 
     Sub-addresses have no reserve, because a mailbox has any number of them."""
-    return (Bucket(Limit.MAIL_FIRST, (address,)),) if address == mailbox(address) else ()
+    return () if is_sub_address(address) else (Bucket(Limit.MAIL_FIRST, (address,)),)
+
+
+def email_change_reserve(new_email: str) -> Bucket:
+    """The reserve for a change of a verified address when the daily limit of a mailbox is used up."""
+    return Bucket(Limit.MAIL_CHANGE, (mailbox(new_email),))
 
 
 def notice_bucket(recipient: str) -> Bucket:
@@ -89,6 +100,10 @@ def mailbox(address: str) -> str:
     """The address without its sub-address (RFC 5233): both reach the same mailbox."""
     local, _, domain = address.rpartition("@")
     return f"{local.partition('+')[0] or local}@{domain}"
+
+
+def is_sub_address(address: str) -> bool:
+    return address != mailbox(address)
 
 
 def _named(name: str) -> str:

@@ -33,17 +33,19 @@ class Limit(StrEnum):
     MAIL_NETWORK = "mail_network"
     """Mails to any mailbox, requested by one network."""
     MAIL_RECIPIENT = "mail_recipient"
-    """Mails of one kind to a mailbox, requested by any network."""
+    """Mails of one kind to an address, requested by any network."""
     MAIL_DAY = "mail_day"
     """Mails of any kind to a mailbox, requested by any network."""
     MAIL_HOME = "mail_home"
-    """Links to a mailbox beyond `MAIL_RECIPIENT` and `MAIL_DAY`, for networks where its user is logged in."""
+    """Links to an address beyond `MAIL_RECIPIENT` and `MAIL_DAY`, for networks where its user is logged in."""
     MAIL_LAST = "mail_last"
-    """Reset links to a mailbox beyond `MAIL_DAY`."""
+    """Reset links to an address beyond `MAIL_DAY`."""
     NOTICE = "notice"
     """Notices to a mailbox about actions that required the password."""
     MAIL_FIRST = "mail_first"
     """Registrations of an address beyond `MAIL_DAY`."""
+    MAIL_CHANGE = "mail_change"
+    """Changes of a verified address to a mailbox, beyond `MAIL_DAY`."""
     REGISTER = "register"
     """Registrations from a network."""
     LINK = "link"
@@ -105,13 +107,14 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.MAIL_RECIPIENT: (Rate(6, 20 * _MINUTES),),
         # Enough for a user on a bad day, and no more than a nuisance if strangers cause them.
         Limit.MAIL_DAY: (Rate(20, _DAY),),
-        # A refusal here means that the address was registered within the last two hours. Its owner takes over that
-        # account by a reset link, which MAIL_LAST allows every 20 minutes.
+        # After a refusal here, the owner takes over the account of the last two hours by a reset link.
         Limit.MAIL_FIRST: (Rate(1, 2 * _HOUR),),
         # The same as MAIL.
         Limit.MAIL_HOME: (Rate(3, _HOUR), Rate(5, _DAY)),
         # When MAIL_DAY is used up, the owner still gets a reset link every 20 minutes.
         Limit.MAIL_LAST: (Rate(1, 20 * _MINUTES),),
+        # Only users with a verified address can use it up, with their password.
+        Limit.MAIL_CHANGE: (Rate(1, 20 * _MINUTES),),
         # The first notice tells the owner what to do. An attacker with the password could cause one with each login.
         Limit.NOTICE: (Rate(5, _HOUR), Rate(10, _DAY)),
         # A school registers its classes from one address. Only programs need more.

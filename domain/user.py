@@ -1,5 +1,6 @@
 """User accounts. Several unverified users can have the same e-mail address. At most one user of it is verified."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,6 +12,10 @@ from domain.role import Role
 
 NO_PASSWORD = ""
 """The hash of a user without a password. No password matches it; the user sets one by a reset link."""
+
+
+_MANY = 6
+"""As many registrations of an address as `Limit.MAIL_RECIPIENT` allows at once."""
 
 
 class Provenance(StrEnum):
@@ -150,3 +155,9 @@ class User:
     def is_active_admin(self) -> bool:
         """Whether this user is an active admin: verified and not disabled."""
         return self.role is Role.ADMIN and self.verified and not self.disabled
+
+
+def is_contested(users: Collection[User]) -> bool:
+    """Whether several people may have registered the address of these unverified users: their passwords differ (equal
+    ones have equal hashes, because they share a salt), or the limit of registrations may have refused another."""
+    return len({user.password_hash for user in users}) > 1 or len(users) >= _MANY

@@ -15,7 +15,7 @@ from application.repositories import PageCursor, UserHit, Users, Verification
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
-from domain.user import User
+from domain.user import User, is_contested
 
 
 class MemoryUsers(Users):
@@ -63,7 +63,7 @@ class MemoryUsers(Users):
         if user.verified:
             return Verification(user, first_time=False)
         rivals = (other for other in self._rows.users.values() if other.email == user.email)
-        contested = any(rival.password_hash != user.password_hash for rival in rivals)
+        contested = is_contested(list(rivals))
         made = await self._settle(user.mark_verified(), list(self._rows.users.values()), now=now)
         return None if made is None else Verification(made, first_time=True, contested=contested)
 

@@ -23,7 +23,7 @@ from application.repositories import PageCursor, UserHit, Users, Verification
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
-from domain.user import User
+from domain.user import User, is_contested
 
 _ADDED = (
     *("id", "email", "username", "password_hash", "role", "credential_version", "created_at", "provenance"),
@@ -67,7 +67,7 @@ class PostgresUsers(Users):
         if user.verified:
             return Verification(user, first_time=False)
         made = await self._settle(user, claimants, now=now)
-        contested = len({claimant.password_hash for claimant in claimants}) > 1
+        contested = is_contested(claimants)
         return None if made is None else Verification(made, first_time=True, contested=contested)
 
     async def lock(self, user_id: UUID, *, email: str | None = None, with_admins: bool = False) -> Sequence[User]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from application.repositories import UnitOfWork
 from domain.email_change import undoable_until
-from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail
+from domain.outbox import VERIFIED_USER, EmailLink, LinkPurpose, MailKind, OutboxMail
 from domain.user import User
 
 
@@ -116,7 +116,9 @@ async def _about_a_deletion(work: UnitOfWork, mail: OutboxMail, now: datetime) -
 
 async def _addressee(work: UnitOfWork, mail: OutboxMail, holder: User | None) -> User | None:
     user = holder
-    if mail.user_id is not None and (user is None or user.id != mail.user_id):
+    if mail.user_id == VERIFIED_USER:
+        user = holder if holder is not None and holder.verified else None
+    elif mail.user_id is not None and (user is None or user.id != mail.user_id):
         user = await work.users.by_id(mail.user_id)
     if user is None:
         return None

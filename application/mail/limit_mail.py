@@ -18,8 +18,8 @@ class LimitMail:
     rate_limiter: RateLimiter
     clock: Clock
 
-    async def __call__(self, kind: str, email: str, client_info: ClientInfo) -> None:
-        """Raises `rate_limited`."""
+    async def __call__(self, kind: str, email: str, client_info: ClientInfo) -> bool:
+        """Return whether a reserve was used. Raises `rate_limited`."""
         network_buckets = mail_network_buckets(kind, email, client_info)
         try:
             await self.rate_limiter.acquire(*network_buckets, *mail_recipient_buckets(kind, email))
@@ -28,7 +28,7 @@ class LimitMail:
                 raise
             earliest = refusal
         else:
-            return
+            return False
         home_reserve, reset_reserve = mail_reserves(kind, email)
         for reserve in (reset_reserve if earliest.reason == Limit.MAIL_DAY else None, home_reserve):
             if reserve is None or (reserve is home_reserve and not await self._is_known_network(email, client_info)):
@@ -38,7 +38,7 @@ class LimitMail:
             except Refusal as refusal:
                 earliest = earliest_retry(earliest, refusal)
             else:
-                return
+                return True
         raise earliest
 
     async def _is_known_network(self, email: str, client_info: ClientInfo) -> bool:

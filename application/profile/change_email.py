@@ -12,9 +12,11 @@ from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email import normalize_email
 from domain.email_change import EmailChange
 from domain.outbox import MailKind
-from domain.rate_limit_buckets import mail_buckets
-from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_password, token_revoked
+from domain.rate_limit_buckets import email_change_reserve, mail_network_buckets, mail_recipient_buckets
+from domain.rate_limits import Limit
+from domain.refusals import ErrorCode, Refusal, account_disabled, earliest_retry, incorrect_password, token_revoked
 from domain.tokens import AccessToken
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +46,7 @@ class ChangeEmail:
             )
         if not await self.check.for_user(user, password, client_info=client_info):
             raise incorrect_password()
-        new = mail_buckets(MailKind.CONFIRM_EMAIL, address, client_info)
-        old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, client_info)
-        await self.rate_limiter.acquire(*dict.fromkeys(new + old))  # a bucket in both is counted once
+        await self._limit(user, address, client_info)
 
         change = EmailChange(
             id=self.new_id(),
@@ -73,3 +73,21 @@ class ChangeEmail:
                     work, kind, recipient, user_id=user.id, change_id=change.id, client_info=client_info
                 )
             await self.audit.record(work, EventType.EMAIL_CHANGE_ASKED, user.id, by=user.id, client_info=client_info)
+
+    async def _limit(self, user: User, new_email: str, client_info: ClientInfo) -> None:
+        """Raises `rate_limited`. Strangers' requests count for the daily limits of both mailboxes, so a user with a
+        verified address has a reserve."""
+        mails = ((MailKind.CONFIRM_EMAIL, new_email), (MailKind.EMAIL_CHANGE_ASKED, user.email))
+        network = [bucket for mail in mails for bucket in mail_network_buckets(*mail, client_info)]
+        recipients = [bucket for mail in mails for bucket in mail_recipient_buckets(*mail)]
+        try:
+            await self.rate_limiter.acquire(*dict.fromkeys(network + recipients))  # a bucket in both is counted once
+        except Refusal as refusal:
+            if refusal.reason != Limit.MAIL_DAY or not user.verified:
+                raise
+            recipients = [bucket for bucket in recipients if bucket.limit is not Limit.MAIL_DAY]
+            try:
+                reserve = email_change_reserve(new_email)
+                await self.rate_limiter.acquire(*dict.fromkeys(network + recipients), reserve)
+            except Refusal as other:
+                raise earliest_retry(refusal, other) from None

@@ -13,9 +13,8 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """A user with a verified address. `first_time` is whether it was unverified before. `contested` is whether other
-    unverified users had the address with another password. (They share a salt, so equal passwords have equal
-    hashes.)"""
+    """A user with a verified address. `first_time` is whether it was unverified before. See `is_contested` for
+    `contested`."""
 
     user: User
     first_time: bool
