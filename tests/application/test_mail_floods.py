@@ -39,13 +39,12 @@ class Flood:
     async def go_on(self) -> None:
         """Ten minutes of requests."""
         world = self.world
+        register = partial(world.register, password=PASSWORD)
+        requests: list[Callable[..., Awaitable[object]]] = [world.request_reset, world.request_verification, register]
         for _ in range(self.random.randrange(12)):
             sub_address = self.random.choice(["alice+{}@example.org", "ALICE+{}+x@Example.org"])
             address = self.random.choice([*self.addresses, sub_address.format(next(self.numbers))])
-            request: Callable[..., Awaitable[object]] = self.random.choice(
-                [world.request_reset, world.request_verification, partial(world.register, password=PASSWORD)]
-            )
-            await error_code_of(request(email=address, client_info=self.network()))
+            await error_code_of(self.random.choice(requests)(email=address, client_info=self.network()))
         await self.deliver()
         world.clock.advance(minutes=10)
 
