@@ -415,15 +415,15 @@ def test_no_file_is_too_long(tmp_path: Path) -> None:
 # -- the import contracts ---------------------------------------------------------------------------------
 
 PLANTED = {
-    "Arrows point inwards": ("application/registration/verify.py", "import adapters.uuid7"),
-    "The inner house knows no framework": ("domain/role.py", "import asyncio"),
-    "Adapters play roles and never call the verbs": (
+    "Imports point inwards": ("application/registration/verify.py", "import adapters.uuid7"),
+    "Domain and application import no framework": ("domain/role.py", "import asyncio"),
+    "Adapters import ports and repositories": (
         "adapters/passwords/argon2_hasher.py",
         "import application.sessions.login",
     ),
     "An adapter package imports no other": ("adapters/mail/smtp_mailer.py", "import adapters.tokens.pem_keys"),
     "HTTP reaches adapters only through the container": ("entrypoints/http/routes/me.py", "import adapters.caller"),
-    "What is kept in memory is for tests alone": ("entrypoints/api.py", "import adapters.memory.rows"),
+    "The memory adapter is for tests only": ("entrypoints/api.py", "import adapters.memory.rows"),
     "Nothing of production imports what `make run` adds": (
         "entrypoints/container.py",
         "import entrypoints.devserver.engine",
