@@ -44,7 +44,7 @@ class Sweep:
         self.surprises: list[str] = []
 
     @property
-    def takers(self) -> list[Call]:
+    def calls_with_body(self) -> list[Call]:
         return [call for call in self.calls if call.fields is not None]
 
     def client(self, call: Call) -> Client:
@@ -85,8 +85,8 @@ def sweep(prepared: Sweep) -> Iterator[Sweep]:
 
 
 def test_malformed_body_is_refused_by_every_call(sweep: Sweep) -> None:
-    assert len(sweep.takers) >= 9
-    for call in sweep.takers:
+    assert len(sweep.calls_with_body) >= 9
+    for call in sweep.calls_with_body:
         bodies = list(malformed_bodies(call))
         assert len(bodies) > 30
         for what, body in bodies:
@@ -169,7 +169,7 @@ def test_a_problem_names_at_most_32_fields(sweep: Sweep) -> None:
 
 
 def test_refusals_do_not_mention_python_types(sweep: Sweep) -> None:
-    for call in sweep.takers:
+    for call in sweep.calls_with_body:
         for what, body in malformed_bodies(call):
             answer = sweep.send(call, body)
             text = answer.json()["detail"] + "".join(error["message"] for error in answer.json().get("errors", []))
@@ -189,7 +189,7 @@ def test_registration_reports_every_bad_field(sweep: Sweep) -> None:
 
 
 def test_body_over_32_kib_is_too_large_with_and_without_a_length(sweep: Sweep) -> None:
-    for call in sweep.takers:
+    for call in sweep.calls_with_body:
         body = call.encoded()
         body += b" " * (33 * 1024 - len(body))
         sweep.expect(sweep.send(call, body), 413, "too_large", "length said")
@@ -217,7 +217,7 @@ NOT_JSON: list[list[str]] = [
 
 
 def test_body_needs_the_right_content_type(sweep: Sweep) -> None:
-    for call in sweep.takers:
+    for call in sweep.calls_with_body:
         client = sweep.client(call)
         others = [types for types in NOT_JSON if types != [FORM]] if call.form else NOT_JSON
         for content_types in [*others, ["application/json" if call.form else FORM], [call.media, call.media]]:
@@ -583,7 +583,7 @@ def test_each_kind_of_token_works_for_its_own_purpose_only(service: Service) -> 
     tokens = {**links, "refresh": client.pair["refresh_token"], "access": client.pair["access_token"]}
     assert len(tokens) == 4
 
-    def ways(kind: str, token: str) -> Iterator[tuple[str, httpx.Response]]:
+    def other_uses(kind: str, token: str) -> Iterator[tuple[str, httpx.Response]]:
         if kind != "verify":
             yield "link_invalid", client.post("/v1/verify", json={"token": token})
         if kind != "reset":
@@ -596,7 +596,7 @@ def test_each_kind_of_token_works_for_its_own_purpose_only(service: Service) -> 
 
     before = stored_rows(service)
     for kind, token in tokens.items():
-        for expected, answer in ways(kind, token):
+        for expected, answer in other_uses(kind, token):
             assert code(answer) == expected, kind
     for form in ({"token": links["reset"]}, {"token": tokens["access"]}):
         assert client.post("/verify", data=form).status_code == 400

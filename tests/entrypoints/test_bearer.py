@@ -25,27 +25,27 @@ def send_request(client: Client, path: str, *authorizations: str, **more: str) -
 
 
 @pytest.fixture
-def stranger(service: Service) -> Client:
+def anonymous(service: Service) -> Client:
     return service.client()
 
 
 @pytest.mark.parametrize("path", ASKED)
-def test_bearer_takes_any_number_of_spaces_and_any_case(service: Service, stranger: Client, path: str) -> None:
+def test_bearer_takes_any_number_of_spaces_and_any_case(service: Service, anonymous: Client, path: str) -> None:
     token = service.member().pair["access_token"]
     for template in ("Bearer {}", "Bearer  {}", "bearer     {}", "BEARER {}", "bEaReR {}"):
         for more in ({}, {"Origin": "https://app.example.org"}):
-            assert send_request(stranger, path, template.format(token), **more).status_code == 200, template
+            assert send_request(anonymous, path, template.format(token), **more).status_code == 200, template
     for template in ("Bearer{}", "Bearer\t{}", "Bearer {0} {0}", "Bearer, {}", "Bearer Bearer {}", "Bearer ={}"):
-        assert send_request(stranger, path, template.format(token)).status_code == 401, template
+        assert send_request(anonymous, path, template.format(token)).status_code == 401, template
 
 
 @pytest.mark.parametrize("path", ASKED)
 @pytest.mark.parametrize("more", [{}, {"Origin": "https://app.example.org"}], ids=["plain", "browser"])
 def test_refused_token_names_the_error_and_a_missing_one_does_not(
-    service: Service, stranger: Client, path: str, more: dict[str, str]
+    service: Service, anonymous: Client, path: str, more: dict[str, str]
 ) -> None:
     for authorizations in ([], ["Basic eDp5"], ["Token x"], ["BearerX y"]):
-        answer = send_request(stranger, path, *authorizations, **more)
+        answer = send_request(anonymous, path, *authorizations, **more)
         assert (code(answer), challenge(answer)) == ("token_missing", "Bearer")
     client = service.member()
     token = client.pair["access_token"]
@@ -59,7 +59,7 @@ def test_refused_token_names_the_error_and_a_missing_one_does_not(
         ([f"Bearer {forged()}"], "token_invalid"),
         ([f"Bearer {token}"], "token_revoked"),
     ):
-        answer = send_request(stranger, path, *authorizations, **more)
+        answer = send_request(anonymous, path, *authorizations, **more)
         assert (answer.status_code, code(answer)) == (401, refused)
         title = CATALOGUE[refused].title
         assert challenge(answer) == f'Bearer error="invalid_token", error_description="{title}"'

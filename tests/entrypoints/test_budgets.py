@@ -52,20 +52,20 @@ def operations(app: Litestar) -> Iterator[tuple[str, str, AccessPolicy]]:
                     yield from ((method, route.path_format, gate) for method in handler.http_methods)
 
 
-class Limited(MemoryRateLimiter):
-    def start_again(self) -> None:
+class ResettableRateLimiter(MemoryRateLimiter):
+    def clear_all(self) -> None:
         self._logs.clear()
 
     async def close(self) -> None:
         pass
 
 
-class Tight:
+class OneAttemptApp:
     """The application with room for one attempt in every budget."""
 
     def __call__(self, container: Container) -> ASGIApp:
         once = {limit: (Rate(1, timedelta(hours=1)),) for limit in RATES}
-        self.limits = Limited(clock=now, rates=once)
+        self.limits = ResettableRateLimiter(clock=now, rates=once)
         container.rate_limiter.override(providers.Object(self.limits))
         container.local_rate_limiter.override(providers.Object(MemoryRateLimiter(clock=now, rates=once)))
         self.operations = list(operations(assemble(container)))
@@ -73,14 +73,16 @@ class Tight:
 
 
 @pytest.fixture
-async def tight(service: Service) -> AsyncIterator[tuple[Tight, httpx.AsyncClient]]:
-    build = Tight()
+async def one_attempt_app(service: Service) -> AsyncIterator[tuple[OneAttemptApp, httpx.AsyncClient]]:
+    build = OneAttemptApp()
     async with inside(service, build=build) as client:
         yield build, client
 
 
-async def test_every_writing_or_costly_route_names_its_budget(tight: tuple[Tight, httpx.AsyncClient]) -> None:
-    build, _ = tight
+async def test_every_writing_or_costly_route_names_its_budget(
+    one_attempt_app: tuple[OneAttemptApp, httpx.AsyncClient],
+) -> None:
+    build, _ = one_attempt_app
     without = {(method, path) for method, path, gate in build.operations if gate.budget is None}
     assert {path for method, path in without if method not in READING} == set()
     assert {path for _, path in without} <= CHEAP, "decide whether this costs"
@@ -89,17 +91,19 @@ async def test_every_writing_or_costly_route_names_its_budget(tight: tuple[Tight
     assert set(Limit) - named - spent_elsewhere == {Limit.LINK_USE}
 
 
-async def test_every_named_budget_limits_its_route(service: Service, tight: tuple[Tight, httpx.AsyncClient]) -> None:
+async def test_every_named_budget_limits_its_route(
+    service: Service, one_attempt_app: tuple[OneAttemptApp, httpx.AsyncClient]
+) -> None:
     """With a budget of one attempt, the second attempt is refused, whether the first succeeded or not."""
-    build, client = tight
+    build, client = one_attempt_app
     tried = []
     for method, path, gate in build.operations:
         if gate.budget is None:
             continue
-        asked = Asked(client, method, path, gate)
+        asked = RouteRequest(client, method, path, gate)
         await asked.prepare(service)
-        build.limits.start_again()
-        first = await asked.warm()
+        build.limits.clear_all()
+        first = await asked.first_attempt()
         again = await asked()
         assert again.status_code == 429, (method, path, first.text, again.text)
         assert int(again.headers["retry-after"]) > 3500, (method, path)
@@ -109,7 +113,7 @@ async def test_every_named_budget_limits_its_route(service: Service, tight: tupl
     assert len(tried) >= 24
 
 
-class Asked:
+class RouteRequest:
     """A call by an authorized caller, with a value of the right type in every field."""
 
     def __init__(self, client: httpx.AsyncClient, method: str, path: str, gate: AccessPolicy) -> None:
@@ -131,7 +135,7 @@ class Asked:
         if self._gate.client:
             self._headers["Authorization"] = "Basic eDp5"
 
-    async def warm(self) -> httpx.Response:
+    async def first_attempt(self) -> httpx.Response:
         """The first attempt. A logout would end the session, so another call of the same budget is made instead."""
         if self._gate.budget in PER_SESSION_LIMITS:
             return await self._ask("DELETE", f"/v1/sessions/{uuid4()}")

@@ -232,7 +232,7 @@ def test_published_keys_suffice_to_verify_a_token(service: Service) -> None:
 # -- secrets -------------------------------------------------------------------------------------------
 
 
-class Eavesdropper:
+class SecretProbe:
     """Causes as many errors as possible with canary secrets, and keeps the responses."""
 
     def __init__(self, service: Service) -> None:
@@ -333,7 +333,7 @@ def production(isolated_service: Service) -> Service:
 
 
 def test_no_secret_is_logged_stored_in_redis_or_returned(production: Service) -> None:
-    spy = Eavesdropper(production)
+    spy = SecretProbe(production)
     spy.secret(production.environ["LATCHKEY_SECRET_KEY"])
     for pem in Path(production.environ["LATCHKEY_SIGNING_KEYS"]).iterdir():
         spy.secrets |= {line for line in pem.read_text().splitlines() if "-----" not in line}

@@ -84,13 +84,13 @@ async def public_url(settings: Settings) -> list[Finding]:
     return [it async for it in check_public_url(settings, now)]
 
 
-def saying(findings: list[Finding], words: str) -> Finding:
+def finding_with(findings: list[Finding], words: str) -> Finding:
     """The one finding that contains these words."""
     [finding] = [it for it in findings if words in it.text]
     return finding
 
 
-def bad(findings: list[Finding]) -> list[tuple[State, str]]:
+def problems_in(findings: list[Finding]) -> list[tuple[State, str]]:
     return [(it.state, it.text) for it in findings if it.state is not State.OK]
 
 
@@ -246,7 +246,7 @@ async def test_weak_and_unknown_settings_are_reported(
 ) -> None:
     keys = str(load(environ).signing_keys)
     findings = list(check_settings(load({**environ, "LATCHKEY_SIGNING_KEYS": keys, **also})))
-    assert saying(findings, text).state is state
+    assert finding_with(findings, text).state is state
     others = [it for it in findings if text not in it.text]
     assert all(it.state is State.OK for it in others) or "PUBLIC_URL" in str(also)
     assert SECRET not in str(findings)
@@ -257,12 +257,12 @@ def test_doctor_names_a_folder_of_breached_passwords_without_range_files(
 ) -> None:
     folder = tmp_path / "ranges"
     settings = load({**environ, "LATCHKEY_BREACHED_PASSWORDS": str(folder)})
-    assert saying(list(check_settings(settings)), "No such file").state is State.WARNING
+    assert finding_with(list(check_settings(settings)), "No such file").state is State.WARNING
     folder.mkdir()
     (folder / "README").touch()
-    assert saying(list(check_settings(settings)), "no range files").state is State.WARNING
+    assert finding_with(list(check_settings(settings)), "no range files").state is State.WARNING
     (folder / "21BD1.txt").touch()
-    assert saying(list(check_settings(settings)), str(folder)).state is State.OK
+    assert finding_with(list(check_settings(settings)), str(folder)).state is State.OK
 
 
 # -- the database --------------------------------------------------------------------------------------
@@ -285,31 +285,33 @@ async def test_doctor_reports_an_unreachable_or_refusing_database(environ: dict[
 async def test_doctor_reports_a_missing_or_incompatible_schema(environ: dict[str, str]) -> None:
     await execute(environ, f"COMMENT ON TABLE alembic_version IS '{head()} newer'")
     await execute(environ, "UPDATE alembic_version SET version_num = 'newer'")
-    assert saying(await database(environ), "newer than this version and compatible with it").state is State.OK
+    assert finding_with(await database(environ), "newer than this version and compatible with it").state is State.OK
     await execute(environ, "UPDATE alembic_version SET version_num = 'elsewhere'")
-    found = saying(await database(environ), "make migrate")
+    found = finding_with(await database(environ), "make migrate")
     assert found.state is State.ERROR
     assert f"the schema is elsewhere, this version needs {head()}" in found.text
     await execute(environ, "DROP TABLE alembic_version")
-    assert saying(await database(environ), "make migrate").text.startswith("there is no schema")
+    assert finding_with(await database(environ), "make migrate").text.startswith("there is no schema")
 
 
 async def test_database_that_loses_or_refuses_writes_is_reported(environ: dict[str, str]) -> None:
-    assert saying(await database(environ), "fsync is off").state is State.ERROR  # the setting of the test database
+    assert (
+        finding_with(await database(environ), "fsync is off").state is State.ERROR
+    )  # the setting of the test database
     for mode, state in (("off", State.ERROR), ("local", State.ERROR), ("remote_write", State.ERROR)):
         await execute(environ, f"ALTER DATABASE DATABASE_NAME SET synchronous_commit = {mode}")
-        assert saying(await database(environ), f"synchronous_commit is {mode}").state is state
+        assert finding_with(await database(environ), f"synchronous_commit is {mode}").state is state
     await execute(environ, "ALTER DATABASE DATABASE_NAME SET default_transaction_read_only = on")
-    assert saying(await database(environ), "does not accept writes").state is State.ERROR
+    assert finding_with(await database(environ), "does not accept writes").state is State.ERROR
 
 
 async def test_doctor_reports_too_few_database_connections(environ: dict[str, str]) -> None:
-    assert saying(await database(environ), "there is room for 197").state is State.OK
+    assert finding_with(await database(environ), "there is room for 197").state is State.OK
     crowd = {**environ, "LATCHKEY_PROCESSES": "19"}
-    assert saying(await database(crowd), "may open 200 connections").state is State.ERROR
-    assert saying(await database({**environ, "LATCHKEY_PROCESSES": "18"}), "may open 190").state is State.OK
+    assert finding_with(await database(crowd), "may open 200 connections").state is State.ERROR
+    assert finding_with(await database({**environ, "LATCHKEY_PROCESSES": "18"}), "may open 190").state is State.OK
     await execute(environ, "ALTER DATABASE DATABASE_NAME CONNECTION LIMIT 19")
-    found = saying(await database(environ), "there is room for 19:")
+    found = finding_with(await database(environ), "there is room for 19:")
     assert found.state is State.ERROR
     assert "20 connections" in found.text
 
@@ -320,7 +322,7 @@ def test_doctor_warns_about_an_old_database_version() -> None:
 
 
 @asynccontextmanager
-async def slowed(url: str, seconds: float) -> AsyncIterator[str]:
+async def slow_proxy(url: str, seconds: float) -> AsyncIterator[str]:
     """The URL of a proxy that delays everything by these seconds."""
     there = re.search(r"@([\d.]+):(\d+)", url)
     assert there is not None
@@ -340,8 +342,8 @@ async def slowed(url: str, seconds: float) -> AsyncIterator[str]:
 
 
 async def test_doctor_warns_about_a_slow_database_round_trip(environ: dict[str, str]) -> None:
-    async with slowed(environ["LATCHKEY_DATABASE_URL"], 0.02) as url:
-        found = saying(await database({**environ, "LATCHKEY_DATABASE_URL": url}), "round trip")
+    async with slow_proxy(environ["LATCHKEY_DATABASE_URL"], 0.02) as url:
+        found = finding_with(await database({**environ, "LATCHKEY_DATABASE_URL": url}), "round trip")
         assert found.state is State.WARNING
         assert "closer to PostgreSQL" in found.text
 
@@ -403,7 +405,7 @@ async def test_doctor_reports_an_unreachable_or_refusing_redis(
     assert found.state is State.ERROR
     assert "does not answer" in found.text
     own_valkey.start()
-    assert bad(await redis(environ, own_valkey.url)) == []
+    assert problems_in(await redis(environ, own_valkey.url)) == []
 
 
 @pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
@@ -412,11 +414,11 @@ async def test_doctor_reports_an_evicting_redis(
 ) -> None:
     async with Redis.from_url(own_valkey.url) as client:
         await client.config_set("maxmemory-policy", policy)
-        found = saying(await redis(environ, own_valkey.url), policy)
+        found = finding_with(await redis(environ, own_valkey.url), policy)
         assert found.state is State.ERROR
         assert "set maxmemory-policy to noeviction" in found.text
         await client.config_set("maxmemory-policy", "noeviction")
-    assert saying(await redis(environ, own_valkey.url), "noeviction").state is State.OK
+    assert finding_with(await redis(environ, own_valkey.url), "noeviction").state is State.OK
 
 
 @pytest.mark.parametrize(
@@ -436,8 +438,8 @@ async def test_redis_without_needed_permissions_is_reported(
         command: Callable[..., Awaitable[object]] = client.execute_command  # untyped where it comes from
         await command("ACL", "SETUSER", "limited", "reset", "on", f">{SECRET}", *rights.split())
         findings = await redis(environ, re.sub(r"://[^@]*@", f"://limited:{SECRET}@", own_valkey.url))
-        assert [text.split()[0] for _, text in bad(findings)] == refused
-        assert all("allow it for this user" in text for _, text in bad(findings))
+        assert [text.split()[0] for _, text in problems_in(findings)] == refused
+        assert all("allow it for this user" in text for _, text in problems_in(findings))
         assert SECRET not in str(findings)
         assert await client.dbsize() == 0
 
@@ -462,7 +464,7 @@ async def test_doctor_reports_clock_differences(
         ("PostgreSQL", await database(environ, ahead=shifted)),
         ("Redis", await redis(environ, own_valkey.url, ahead=shifted)),
     ):
-        found = saying(findings, f"{said} {name}")
+        found = finding_with(findings, f"{said} {name}")
         assert (found.state, found.part) == (state, "clock")
         assert "NTP" in found.text
 
@@ -484,9 +486,9 @@ async def test_doctor_reports_revocations_missing_from_the_database(
 ) -> None:
     client = Redis.from_url(own_valkey.url)
     try:
-        assert saying(await redis(environ, own_valkey.url), "has every revocation").state is State.OK
+        assert finding_with(await redis(environ, own_valkey.url), "has every revocation").state is State.OK
         await client.set("{latchkey}:floor:" + UUID(int=7).hex, 2**31 - 1)
-        found = saying(await redis(environ, own_valkey.url), "restored to an older state")
+        found = finding_with(await redis(environ, own_valkey.url), "restored to an older state")
         assert (found.state, found.text.split()[0]) == (State.ERROR, "1")
     finally:
         await client.flushall()

@@ -19,7 +19,7 @@ def confirm(client: Client, token: str) -> httpx.Response:
     return client.post("/v1/email/confirm", json={"token": token})
 
 
-def confirmation(service: Service, recipient: str) -> str:
+def confirmation_token(service: Service, recipient: str) -> str:
     """The token in the mail that confirms this address; its present owner also gets a notice."""
 
     def look() -> str | None:
@@ -143,7 +143,7 @@ def test_deleted_account_leaves_no_valid_link(service: Service) -> None:
     assert heir.get("/v1/me").json()["email"] == client.email
 
 
-async def _at_once(service: Service, tokens: list[str]) -> list[httpx.Response]:
+async def confirm_concurrently(service: Service, tokens: list[str]) -> list[httpx.Response]:
     limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=service.url, limits=limits, timeout=30) as client:
         requests = [client.post("/v1/email/confirm", json={"token": token}) for token in tokens]
@@ -156,8 +156,8 @@ def test_two_users_swap_their_addresses_concurrently(service: Service) -> None:
         emails = [one.email for one in pair]
         for one, new in zip(pair, reversed(emails), strict=True):
             assert ask(one, new).status_code == 202
-        links = [confirmation(service, new) for new in reversed(emails)]
-        answers = asyncio.run(_at_once(service, links))
+        links = [confirmation_token(service, new) for new in reversed(emails)]
+        answers = asyncio.run(confirm_concurrently(service, links))
         assert [answer.status_code for answer in answers] == [200, 200]
         for one, new in zip(pair, reversed(emails), strict=True):
             one.take(one.renew())
@@ -169,7 +169,7 @@ def test_two_users_swap_their_addresses_concurrently(service: Service) -> None:
 def test_forty_concurrent_confirmations_confirm_once(service: Service) -> None:
     client, new = service.member(), unique_email("new")
     ask(client, new)
-    answers = asyncio.run(_at_once(service, [service.token(new)] * 40))
+    answers = asyncio.run(confirm_concurrently(service, [service.token(new)] * 40))
     assert Counter(answer.status_code for answer in answers) == {200: 40}
     assert {answer.json()["email"] for answer in answers} == {new}
     actions = Counter(event["action"] for event in client.get("/v1/me/events").json()["items"])

@@ -33,7 +33,7 @@ def ask(url: str, question: str) -> object:
     return asyncio.run(run())
 
 
-def left_running(folder: Path) -> list[str]:
+def running_in(folder: Path) -> list[str]:
     """Running processes whose working directory is in that folder, without zombies."""
     processes = []
     for process in psutil.process_iter():
@@ -45,11 +45,11 @@ def left_running(folder: Path) -> list[str]:
     return processes
 
 
-def nothing_left(folder: Path, seconds: float = 10) -> bool:
+def all_ended(folder: Path, seconds: float = 10) -> bool:
     deadline = time.monotonic() + seconds
-    while left_running(folder) and time.monotonic() < deadline:
+    while running_in(folder) and time.monotonic() < deadline:
         time.sleep(0.02)
-    return not left_running(folder)
+    return not running_in(folder)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_postgres_keeps_commits_after_a_crash(database: Postgres) -> None:
     ask(url, "CREATE TABLE kept AS SELECT 42 AS answer")
     database.kill()
     assert not database.alive()
-    assert nothing_left(database.folder)
+    assert all_ended(database.folder)
     database.start()
     assert database.url == url
     assert ask(url, "SELECT answer FROM kept") == 42
@@ -98,14 +98,14 @@ def test_postgres_starts_if_its_old_pid_is_reused(database: Postgres) -> None:
 
 
 def test_postgres_shuts_down_cleanly_with_an_open_connection(database: Postgres) -> None:
-    async def stopped_under_us() -> None:
+    async def stop_with_an_open_connection() -> None:
         connection = await asyncpg.connect(database.url)
         await asyncio.to_thread(database.stop)
         connection.terminate()
 
-    asyncio.run(stopped_under_us())
+    asyncio.run(stop_with_an_open_connection())
     assert "database system is shut down" in database.log.read_text()
-    assert nothing_left(database.folder, 0.5)
+    assert all_ended(database.folder, 0.5)
 
 
 def test_valkey_keeps_data_through_stop_and_crash(redis: Valkey) -> None:
@@ -113,7 +113,7 @@ def test_valkey_keeps_data_through_stop_and_crash(redis: Valkey) -> None:
     with Redis.from_url(url) as client:
         client.set("kept", "1")
     redis.stop()
-    assert nothing_left(redis.folder, 0.5)
+    assert all_ended(redis.folder, 0.5)
     redis.start()
     assert redis.url == url
     with Redis.from_url(url) as client:
@@ -154,12 +154,12 @@ def test_engines_end_with_a_killed_parent(tmp_path: Path, started_again: bool) -
     with parent:
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"running\n"
-        assert left_running(tmp_path)
+        assert running_in(tmp_path)
         parent.send_signal(signal.SIGKILL)
     if started_again:  # at once, while the old ones may still be stopping
         with postgres(tmp_path / "postgres", durable=False) as database, valkey(tmp_path / "valkey"):
             assert ask(database.url, "SELECT 1") == 1
-    assert nothing_left(tmp_path)
+    assert all_ended(tmp_path)
 
 
 KEEPER = """

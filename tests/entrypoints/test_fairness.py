@@ -81,7 +81,7 @@ async def test_disconnected_waiting_caller_costs_no_hash(
     working = asyncio.create_task(log_in(client, "nobody@example.org", "198.51.100.1"))
     await gate.begun()
     disconnected = asyncio.Event()
-    waiting = [asyncio.create_task(_hang_up(build.app, disconnected)) for _ in range(5)]
+    waiting = [asyncio.create_task(log_in_and_disconnect(build.app, disconnected)) for _ in range(5)]
     await wait_until(lambda: build.hasher.load() == (1, 5))
     disconnected.set()
     await asyncio.wait(waiting)
@@ -91,7 +91,7 @@ async def test_disconnected_waiting_caller_costs_no_hash(
     assert len(gate.threads) == 1
 
 
-async def _hang_up(app: Any, disconnected: asyncio.Event) -> None:
+async def log_in_and_disconnect(app: Any, disconnected: asyncio.Event) -> None:
     """Send a login, and close the connection before the response."""
     body = b'{"login":"nobody@example.org","password":"a perfectly fine passphrase"}'
     messages = [{"type": "http.request", "body": body, "more_body": False}]

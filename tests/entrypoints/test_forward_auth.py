@@ -16,7 +16,7 @@ def identity_headers(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.startswith("x-auth-")}
 
 
-def who(client: Client, role: str, *, verified: bool = True) -> dict[str, str]:
+def expected_headers(client: Client, role: str, *, verified: bool = True) -> dict[str, str]:
     return {
         "x-auth-user": client.get("/v1/me").json()["id"],
         "x-auth-role": role,
@@ -28,11 +28,11 @@ def who(client: Client, role: str, *, verified: bool = True) -> dict[str, str]:
 @pytest.mark.parametrize("held", Role)
 def test_forward_auth_accepts_the_role_and_lower_ones(service: Service, held: Role) -> None:
     client = service.client().log_in(service.user(held, role=held))
-    assert identity_headers(client.get(ASK)) == who(client, held)
+    assert identity_headers(client.get(ASK)) == expected_headers(client, held)
     for asked in Role:
         answer = client.get(ASK, params={"role": asked})
         if held.includes(asked):
-            assert identity_headers(answer) == who(client, held)
+            assert identity_headers(answer) == expected_headers(client, held)
         else:
             assert (answer.status_code, code(answer)) == (403, "role_required")
 
@@ -42,12 +42,12 @@ def test_unverified_caller_passes_only_without_a_required_role(service: Service)
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
-    assert identity_headers(client.get(ASK)) == who(client, "member", verified=False)
+    assert identity_headers(client.get(ASK)) == expected_headers(client, "member", verified=False)
     answer = client.get(ASK, params={"role": "member"})
     assert (answer.status_code, code(answer)) == (403, "not_verified")
 
     client.post("/v1/verify", json={"token": service.token(email)})
-    assert identity_headers(client.get(ASK, params={"role": "member"})) == who(client, "member")
+    assert identity_headers(client.get(ASK, params={"role": "member"})) == expected_headers(client, "member")
     assert code(client.get(ASK, params={"role": "moderator"})) == "role_required"
 
 

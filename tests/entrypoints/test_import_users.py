@@ -27,7 +27,7 @@ def ask(service: Service, question: str, *values: object) -> list[Any]:
     return asyncio.run(fetch(service, question, *values))
 
 
-def written(folder: Path, rows: Iterable[Mapping[str, object]], name: str = "users.jsonl") -> str:
+def write_users(folder: Path, rows: Iterable[Mapping[str, object]], name: str = "users.jsonl") -> str:
     path = folder / name
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return str(path)
@@ -40,7 +40,7 @@ def test_imported_user_keeps_the_password_and_gets_an_own_hash(service: Service,
         {"email": email, "password_hash": vector.row, "verified": True}
         for email, vector in zip(emails, vectors, strict=True)
     ]
-    done = service.cli("users", "import", written(tmp_path, rows))
+    done = service.cli("users", "import", write_users(tmp_path, rows))
     assert (done.returncode, done.stdout) == (0, f"{len(rows)} imported, 0 imported before, 0 listed\n")
     hashes = "SELECT password_hash FROM users WHERE email = ANY($1)"
     bare = {vector.row.lower() for vector in WEAK}
@@ -117,7 +117,7 @@ def test_interrupted_and_repeated_import_adds_each_user_once(
     isolated_service: Service, tmp_path: Path, how: signal.Signals
 ) -> None:
     rows = ({"email": f"u{n}@example.org", "password_hash": DJANGO, "verified": n % 2 > 0} for n in range(MANY))
-    path = written(tmp_path, rows)
+    path = write_users(tmp_path, rows)
     command = [sys.executable, "-m", "entrypoints.cli", "users", "import", path]
     environ = {**os.environ, **isolated_service.environ}
     running = subprocess.Popen(
@@ -149,7 +149,7 @@ def test_interrupted_and_repeated_import_adds_each_user_once(
 
 def test_interrupted_import_says_how_to_continue(isolated_service: Service, tmp_path: Path) -> None:
     isolated_service.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
-    done = isolated_service.cli("users", "import", written(tmp_path, [{"email": "a@example.org"}]))
+    done = isolated_service.cli("users", "import", write_users(tmp_path, [{"email": "a@example.org"}]))
     assert (done.returncode, done.stdout) == (1, "0 imported, 0 imported before, 0 listed\n")
     assert done.stderr.startswith("unavailable: ")
     assert done.stderr.endswith("Run it again for the rest.\n")
@@ -159,7 +159,7 @@ def test_interrupted_import_says_how_to_continue(isolated_service: Service, tmp_
 def test_invalid_file_is_refused_in_one_line(isolated_service: Service, tmp_path: Path) -> None:
     csv = tmp_path / "users.csv"
     csv.write_text("mail\na@example.org\n")
-    lines = written(tmp_path, [{"email": "a@example.org"}])
+    lines = write_users(tmp_path, [{"email": "a@example.org"}])
     for arguments, message in (
         ([str(tmp_path / "none")], "No such file"),
         ([str(csv)], "the first row names 'mail'"),
@@ -173,7 +173,7 @@ def test_invalid_file_is_refused_in_one_line(isolated_service: Service, tmp_path
 
 def test_terminal_shows_a_progress_bar(isolated_service: Service, tmp_path: Path) -> None:
     rows = [{"email": f"u{n}@example.org"} for n in range(1200)] + [{"email": "nobody"}]
-    command = [sys.executable, "-m", "entrypoints.cli", "users", "import", written(tmp_path, rows)]
+    command = [sys.executable, "-m", "entrypoints.cli", "users", "import", write_users(tmp_path, rows)]
     controller, terminal_end = pty.openpty()
     with os.fdopen(controller, "rb", buffering=0) as watched:
         done = subprocess.run(

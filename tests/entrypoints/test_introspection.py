@@ -27,7 +27,7 @@ class Program(httpx.Client):
         assert answer.headers["cache-control"] == "no-store"
         return answer.json()
 
-    def give_back(self, token: str, **more: str) -> None:
+    def revoke(self, token: str, **more: str) -> None:
         answer = self.post("/v1/revoke", data={"token": token, **more})
         assert (answer.status_code, answer.content) == (200, b""), answer.text
 
@@ -122,7 +122,7 @@ def test_revoking_either_token_ends_its_session_in_every_process(
 ) -> None:
     email = service.user("member")
     client, elsewhere = service.client().log_in(email), service.client().log_in(email)
-    program.give_back(client.pair[kind], **hint)
+    program.revoke(client.pair[kind], **hint)
     for _ in range(4):
         with Client(service) as fresh:
             assert (
@@ -131,7 +131,7 @@ def test_revoking_either_token_ends_its_session_in_every_process(
             )
     assert code(client.renew()) == "session_ended"
     assert elsewhere.get("/v1/me").status_code == 200
-    program.give_back(client.pair[kind], **hint)
+    program.revoke(client.pair[kind], **hint)
     last = elsewhere.get("/v1/me/events").json()["items"][0]
     assert (last["action"], last["actor_id"]) == ("session_ended", None)
     assert last["detail"].startswith("by client ")
@@ -142,7 +142,7 @@ def test_revoking_an_invalid_token_is_a_success_without_effect(service: Service,
     client.post("/v1/password/forgot", json={"email": client.email})
     link = service.token(client.email)
     for text in ("x", "a.b.c", "é", link, client.pair["session_id"], client.pair["access_token"][:-1], "x" * 30_000):
-        program.give_back(text)
+        program.revoke(text)
     assert client.get("/v1/me").status_code == 200
     assert client.renew().status_code == 200
 
@@ -154,7 +154,7 @@ def basic(text: str | bytes) -> str:
     return "Basic " + base64.b64encode(text.encode() if isinstance(text, str) else text).decode()
 
 
-def strangers(client_id: str, secret: str) -> Iterator[list[str]]:
+def invalid_headers(client_id: str, secret: str) -> Iterator[list[str]]:
     """Headers that authenticate no client, each wrong in one respect."""
     pair = f"{client_id}:{secret}"
     right = basic(pair)
@@ -187,7 +187,7 @@ def test_introspection_and_revocation_require_a_client(service: Service, program
     pair = base64.b64decode(request.headers["authorization"][6:]).decode()
     client_id, _, secret = pair.partition(":")
     token = service.member().pair["access_token"]
-    headers = list(strangers(client_id, secret))
+    headers = list(invalid_headers(client_id, secret))
     assert len(headers) > 50
     stranger = service.client()
     for path in ASKED:

@@ -48,7 +48,7 @@ class Folder:
         rotate(self.path, now=NOW, delay=DELAY)
         return self.printed_rows()
 
-    def left(self) -> str:
+    def remaining(self) -> str:
         return " ".join(sorted(KID.get(key.kid, "new") for key in load_keys(self.path)))
 
 
@@ -115,7 +115,7 @@ def test_rotation_keeps_public_keys_that_only_verify(folder: Folder) -> None:
     folder.put("c", DEAD, public=True)
     assert folder.listed() == [("c", "verifies"), ("b", "signs"), ("a", "verifies")]
     folder.rotated()
-    assert folder.left() == "a b c d new"
+    assert folder.remaining() == "a b c d new"
 
 
 def test_oldest_key_signs_before_the_activation_delay_has_passed(folder: Folder) -> None:
@@ -136,7 +136,7 @@ def test_rotation_adds_a_key_and_removes_expired_ones(folder: Folder) -> None:
         ("b", f"verifies, can be removed from {at(DEAD)}"),
         ("a", "removed: all its tokens have expired"),
     ]
-    assert folder.left() == "b c d new"
+    assert folder.remaining() == "b c d new"
 
 
 def test_key_with_valid_tokens_is_kept(folder: Folder) -> None:
@@ -144,7 +144,7 @@ def test_key_with_valid_tokens_is_kept(folder: Folder) -> None:
     folder.put("b", 2 * DEAD)
     folder.put("c", DEAD - 0.001)
     folder.rotated()
-    assert folder.left() == "a b c d new"
+    assert folder.remaining() == "a b c d new"
 
 
 def test_recently_copied_old_key_files_supersede_no_key_yet(folder: Folder) -> None:
@@ -154,7 +154,7 @@ def test_recently_copied_old_key_files_supersede_no_key_yet(folder: Folder) -> N
     folder.put("b", AT - now.timestamp() + 2 * DEAD)
     folder.put("c", AT - now.timestamp() + DEAD)
     rotate(folder.path, now=now, delay=DELAY)
-    assert folder.left() == "a b c new"
+    assert folder.remaining() == "a b c new"
 
 
 def test_rotation_with_a_fast_clock_removes_nothing(folder: Folder) -> None:
@@ -163,7 +163,7 @@ def test_rotation_with_a_fast_clock_removes_nothing(folder: Folder) -> None:
     folder.put("b", AT - now.timestamp() - 1)
     folder.put("c", AT - now.timestamp() - 2)
     rotate(folder.path, now=now + timedelta(days=1), delay=DELAY)
-    assert folder.left() == "a b c new"
+    assert folder.remaining() == "a b c new"
 
 
 def test_file_without_a_key_is_named_and_kept(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +187,7 @@ def test_concurrent_rotations_are_safe(folder: Folder) -> None:
     with ThreadPoolExecutor(8) as several:
         done = [several.submit(rotate, folder.path, now=NOW, delay=DELAY) for _ in range(24)]
     assert [it.exception() for it in done] == [None] * 24
-    assert folder.left() == " ".join(["a", "b", "d", *["new"] * 24])
+    assert folder.remaining() == " ".join(["a", "b", "d", *["new"] * 24])
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.path.glob("2*.pem")} == {0o600}
 
 

@@ -49,7 +49,7 @@ def caller(service: Service, ip: str) -> Client:
 
 
 @asynccontextmanager
-async def strangers(service: Service, ip: str) -> AsyncIterator[httpx.AsyncClient]:
+async def anonymous_client(service: Service, ip: str) -> AsyncIterator[httpx.AsyncClient]:
     """Opens a new connection for each request, so that both processes get some."""
     limits = httpx.Limits(max_keepalive_connections=0)
     headers = {"X-Forwarded-For": ip}
@@ -77,7 +77,7 @@ def wait_of(answer: httpx.Response) -> int:
 @pytest.mark.anyio
 async def test_two_processes_share_the_limit_of_wrong_passwords(limited: Service) -> None:
     email, ip = limited.user("victim"), network()
-    async with strangers(limited, ip) as client:
+    async with anonymous_client(limited, ip) as client:
         body = {"login": email, "password": WRONG}
         answers = await asyncio.gather(*(client.post("/v1/login", json=body) for _ in range(40)))
     codes = Counter(map(code, answers))
@@ -146,7 +146,7 @@ JUNK = ["", ",", ", ,", "junk", "fe80::1%eth0", "::1%25x", "unknown", "1.2.3.4.5
 JUNK += ["300.1.1.1", "0x7f.1", "127.1", "for=1.2.3.4", "1.2.3.4 5.6.7.8", "198.51.100.9, junk", "\u00e9"]
 
 
-def mumble(client: httpx.Client, email: str, header: str) -> httpx.Response:
+def log_in_with_forwarded(client: httpx.Client, email: str, header: str) -> httpx.Response:
     body, headers = {"login": email, "password": WRONG}, [(b"x-forwarded-for", header.encode("latin-1"))]
     return client.post("/v1/login", json=body, headers=headers)
 
@@ -160,14 +160,14 @@ def test_forged_addresses_from_one_peer_are_one_network(limited: Service) -> Non
             client.headers["X-Forwarded-For"] = f"10.{number % 7}.{number // 250}.{number % 250}"
             codes[code(log_in(client, email))] += 1
         del client.headers["X-Forwarded-For"]
-        codes.update(code(mumble(client, email, junk)) for junk in JUNK)
+        codes.update(code(log_in_with_forwarded(client, email, junk)) for junk in JUNK)
     assert codes == {"invalid_credentials": 10, "rate_limited": 990 + len(JUNK)}
 
 
 def test_invalid_forwarded_address_bypasses_no_limit(limited: Service) -> None:
     """Such a request counts for the address of the proxy itself."""
     email, client = limited.user("mumbled"), limited.client()
-    codes = Counter(code(mumble(client, email, junk)) for junk in JUNK)
+    codes = Counter(code(log_in_with_forwarded(client, email, junk)) for junk in JUNK)
     assert codes == {"invalid_credentials": 10, "rate_limited": len(JUNK) - 10}
 
 
@@ -288,26 +288,26 @@ async def test_redis_crash_allows_at_most_one_extra_budget(tmp_path: Path, datab
             heard: dict[str, Counter[str]] = {victim: Counter(), owner: Counter()}
             over = asyncio.Event()
 
-            async def go_on(login: str, password: str) -> None:
-                async with strangers(service, network()) as client:
+            async def keep_logging_in(login: str, password: str) -> None:
+                async with anonymous_client(service, network()) as client:
                     while not over.is_set():
                         answer = await client.post("/v1/login", json={"login": login, "password": password})
                         heard[login]["in" if answer.status_code == 200 else code(answer)] += 1
 
-            async def hears(login: str, what: str, times: int) -> None:
+            async def wait_for(login: str, what: str, times: int) -> None:
                 await wait_until(lambda: heard[login][what] >= times, within=100)
 
             async with asyncio.TaskGroup() as group:
-                group.create_task(go_on(victim, WRONG))
-                group.create_task(go_on(owner, PASSWORD))
-                await hears(victim, "rate_limited", 1)
+                group.create_task(keep_logging_in(victim, WRONG))
+                group.create_task(keep_logging_in(owner, PASSWORD))
+                await wait_for(victim, "rate_limited", 1)
                 assert heard[victim]["invalid_credentials"] == 10
                 valkey.kill()
-                await hears(victim, "invalid_credentials", 20)
-                await hears(owner, "in", heard[owner]["in"] + 5)
+                await wait_for(victim, "invalid_credentials", 20)
+                await wait_for(owner, "in", heard[owner]["in"] + 5)
                 valkey.start()
-                await hears(victim, "rate_limited", heard[victim]["rate_limited"] + 50)
-                await hears(owner, "in", heard[owner]["in"] + 5)
+                await wait_for(victim, "rate_limited", heard[victim]["rate_limited"] + 50)
+                await wait_for(owner, "in", heard[owner]["in"] + 5)
                 over.set()
             assert heard[victim]["invalid_credentials"] == 20
             assert set(heard[victim]) | set(heard[owner]) <= {

@@ -21,20 +21,20 @@ SELECT uuidv7(), 'logged_in', id, now(), '', '', '' FROM users, generate_series(
 """
 
 
-def slow(container: Container) -> ASGIApp:
+def slow_app(container: Container) -> ASGIApp:
     """An application whose database takes half of the deadline for each page."""
     app = create(container)
 
-    async def around(scope: Scope, receive: Receive, send: Send) -> None:
-        async def slowly(message: Message) -> None:
+    async def with_slow_pages(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_slowly(message: Message) -> None:
             await send(message)
             if message["type"] == "http.response.body" and message["body"]:
                 async with within_deadline():
                     await asyncio.sleep(DEADLINE / 2)
 
-        await app(scope, receive, slowly)
+        await app(scope, receive, send_slowly)
 
-    return around
+    return with_slow_pages
 
 
 async def test_slow_export_has_a_deadline_for_each_page(service: Service) -> None:
@@ -43,6 +43,6 @@ async def test_slow_export_has_a_deadline_for_each_page(service: Service) -> Non
     async with engine.begin() as connection:
         await connection.exec_driver_sql(EVENTS % (PAGES, member.email))
     await engine.dispose()
-    async with inside(service, build=slow) as client:
+    async with inside(service, build=slow_app) as client:
         answer = await client.get("/v1/me/export", headers={"Authorization": member.headers["Authorization"]})
     assert len(answer.json()["events"]) > 200 * PAGES

@@ -249,7 +249,7 @@ def test_export_matches_openapi(service: Service) -> None:
 
 
 @pytest.fixture(scope="module")
-def storied(shared_service: Service) -> Iterator[Client]:
+def user_with_many_events(shared_service: Service) -> Iterator[Client]:
     """A user with 20,000 events."""
     client = Client(shared_service).log_in(shared_service.user("storied"))
     happened = """
@@ -262,19 +262,19 @@ def storied(shared_service: Service) -> Iterator[Client]:
     client.close()
 
 
-def test_long_export_is_complete(storied: Client) -> None:
-    events = storied.get("/v1/me/export").json()["events"]
+def test_long_export_is_complete(user_with_many_events: Client) -> None:
+    events = user_with_many_events.get("/v1/me/export").json()["events"]
     ids = [event["id"] for event in events]
     assert len(ids) > 20000
     assert ids == sorted(set(ids), reverse=True)
 
 
-def test_disconnected_client_of_an_export_breaks_nothing(service: Service, storied: Client) -> None:
+def test_disconnected_client_of_an_export_breaks_nothing(service: Service, user_with_many_events: Client) -> None:
     for _ in range(20):
-        with storied.stream("GET", "/v1/me/export") as answer:
+        with user_with_many_events.stream("GET", "/v1/me/export") as answer:
             next(answer.iter_raw())
-    assert storied.get("/v1/me").status_code == 200
-    assert storied.get("/health/ready").json() == {"status": "ok"}
+    assert user_with_many_events.get("/v1/me").status_code == 200
+    assert user_with_many_events.get("/health/ready").json() == {"status": "ok"}
 
 
 def test_outage_is_reported_or_truncates_the_export(databases: DatabaseFactory, tmp_path: Path) -> None:

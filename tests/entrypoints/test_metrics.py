@@ -187,7 +187,7 @@ async def test_password_hashes_are_zero_after_a_process_has_stopped() -> None:
 KEYS = "/.well-known/jwks.json"
 
 
-def siblings(parent: int, folder: Path) -> set[int] | None:
+def api_processes(parent: int, folder: Path) -> set[int] | None:
     """The two API processes that use that folder, once there are two."""
     pids = set()
     with contextlib.suppress(psutil.Error):
@@ -211,14 +211,14 @@ def test_one_scrape_covers_all_processes_including_ended_ones(isolated_service: 
     def counts() -> set[float]:
         return {requests(scrape(isolated_service), "GET", KEYS, 200) for _ in range(12)}
 
-    old = eventually(lambda: siblings(api.process.pid, folder), within=120)
+    old = eventually(lambda: api_processes(api.process.pid, folder), within=120)
     ask(12)
     assert counts() == {12}
     files = set(folder.iterdir())
     dead = old.pop()
     os.kill(dead, signal.SIGKILL)
     assert counts() == {12}
-    new = eventually(lambda: siblings(api.process.pid, folder), within=120)
+    new = eventually(lambda: api_processes(api.process.pid, folder), within=120)
     assert old < new
     assert dead not in new
     ask(12)

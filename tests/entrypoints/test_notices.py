@@ -16,7 +16,7 @@ def text(mail: EmailMessage) -> str:
     return "\n".join(body.get_content().splitlines())
 
 
-def tells(mail: EmailMessage, device: str) -> None:
+def shows_device(mail: EmailMessage, device: str) -> None:
     assert re.search(rf"Time: {TIME}\nDevice: {device}\nIP address: 127\.0\.0\.1\n", text(mail)), text(mail)
 
 
@@ -30,7 +30,7 @@ def test_notice_of_a_changed_password_names_the_device(service: Service) -> None
     client = member(service, LINUX)
     change = {"current_password": PASSWORD, "new_password": "another quite fine passphrase"}
     assert client.post("/v1/password/change", json=change).status_code == 200
-    tells(service.mail(client.email), "Firefox on Linux")
+    shows_device(service.mail(client.email), "Firefox on Linux")
 
 
 def test_notice_of_a_reset_password_names_the_device(service: Service) -> None:
@@ -41,7 +41,7 @@ def test_notice_of_a_reset_password_names_the_device(service: Service) -> None:
     form = {"token": service.token(client.email), "new_password": "a long walk home", "confirm_password": ""}
     form["confirm_password"] = form["new_password"]
     assert other.post("/reset", data=form).status_code == 200
-    tells(service.mail(client.email, 2), "Safari on iPhone")
+    shows_device(service.mail(client.email, 2), "Safari on iPhone")
 
 
 def test_notice_of_an_ended_session_names_the_device(service: Service) -> None:
@@ -52,7 +52,7 @@ def test_notice_of_an_ended_session_names_the_device(service: Service) -> None:
     client.headers["User-Agent"] = IPHONE
     assert client.renew(old).status_code == 401
     mail = service.mail(client.email)
-    tells(mail, "Safari on iPhone")
+    shows_device(mail, "Safari on iPhone")
     assert "token" not in text(mail)
     assert "presented" not in text(mail)
 
@@ -60,27 +60,27 @@ def test_notice_of_an_ended_session_names_the_device(service: Service) -> None:
 def test_notices_of_an_address_change_name_each_device(service: Service) -> None:
     client, new, mailbox = member(service, LINUX), unique_email("new"), service.client()
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
-    tells(service.mail(client.email, 1), "Firefox on Linux")
+    shows_device(service.mail(client.email, 1), "Firefox on Linux")
     assert "from Firefox on Linux" in text(service.mail(new))
     mailbox.headers["User-Agent"] = IPHONE
     assert mailbox.post("/v1/email/confirm", json={"token": service.token(new)}).status_code == 200
-    tells(service.mail(client.email, 2), "Safari on iPhone")
+    shows_device(service.mail(client.email, 2), "Safari on iPhone")
     mailbox.headers["User-Agent"] = "<b>evil</b>"
     assert mailbox.post("/v1/email/confirm", json={"token": service.token(client.email, 2)}).status_code == 200
-    tells(service.mail(client.email, 3), "unknown")
+    shows_device(service.mail(client.email, 3), "unknown")
 
 
 def test_notice_of_a_second_registration_names_the_device(service: Service) -> None:
     email, client = service.user("known"), service.client()
     client.headers["User-Agent"] = LINUX
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
-    tells(service.mail(email), "Firefox on Linux")
+    shows_device(service.mail(email), "Firefox on Linux")
 
 
 def test_notice_of_a_deletion_hides_the_address_of_an_admin(service: Service) -> None:
     client = member(service, LINUX)
     assert client.request("DELETE", "/v1/me", json={"password": PASSWORD}).status_code == 204
-    tells(service.mail(client.email), "Firefox on Linux")
+    shows_device(service.mail(client.email), "Firefox on Linux")
     other, admin = service.member(), service.admin()
     user_id = other.get("/v1/me").json()["id"]
     assert admin.delete(f"/v1/users/{user_id}").status_code == 204

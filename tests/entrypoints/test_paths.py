@@ -118,7 +118,7 @@ async def test_every_response_varies_by_origin(service: Service, admin: Client) 
                 assert answer.headers["access-control-allow-methods"] == path.allow
 
 
-def spellings(path: str) -> Iterator[str]:
+def other_forms(path: str) -> Iterator[str]:
     """Other forms of a path, which some software treats as the same path."""
     yield f"/{path}"
     yield f"/.{path}"
@@ -144,7 +144,7 @@ async def test_every_path_has_one_valid_form(service: Service, admin: Client) ->
         pass
     for path in paths:
         url = at(path, admin)
-        for spelling in spellings(url):
+        for spelling in other_forms(url):
             request = (
                 f"{min(path.methods - {'HEAD'})} {spelling} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
             )
@@ -170,7 +170,7 @@ class Links(HTMLParser):
         self.found += [value or "" for name, value in attrs if name in {"href", "src", "action", "formaction"}]
 
 
-def lead_under_the_prefix(answer: httpx.Response, url: str) -> None:
+def check_links(answer: httpx.Response, url: str) -> None:
     """The proxy has removed the prefix from the requested path; a browser resolves links against the full URL."""
     links = Links(answer.text).found if answer.headers.get("content-type", "").startswith("text/html") else []
     links += answer.headers.get_list("location")
@@ -188,10 +188,10 @@ async def test_all_links_are_below_the_public_path(service: Service, admin: Clie
         for path in paths:
             for method in METHODS - {"HEAD", "OPTIONS"}:
                 answer = await client.request(method, at(path, admin))
-                lead_under_the_prefix(answer, at(path, admin))
+                check_links(answer, at(path, admin))
         assert (await client.get("/v1/nothing")).json()["type"] == "/accounts/problems/not_found"
         for url in ("/verify?token=x", "/reset?token=x", "/email?token=x"):
-            lead_under_the_prefix(await client.get(url), url)
+            check_links(await client.get(url), url)
 
 
 @pytest.mark.anyio

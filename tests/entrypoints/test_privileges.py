@@ -54,7 +54,7 @@ def place() -> Iterator[Installation]:
 
 
 @contextmanager
-def not_as_root() -> Iterator[None]:
+def without_root() -> Iterator[None]:
     """Drop root for the block; other users keep their identity."""
     before = os.geteuid()
     os.seteuid(before or 65534)
@@ -67,7 +67,7 @@ def not_as_root() -> Iterator[None]:
 def test_unprivileged_user_keeps_their_identity(place: Installation) -> None:
     place.parent.chmod(0o700)
     before = place.modes()
-    with not_as_root():
+    with without_root():
         assert place.identity("mapped", "nobody") == "self"
     assert (place.modes(), place.said) == (before, [])
 

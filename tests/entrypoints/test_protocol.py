@@ -57,7 +57,7 @@ def api(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) ->
         made.stop()
 
 
-def resident(service: Service) -> float:
+def resident_mib(service: Service) -> float:
     return psutil.Process(service.parts()[0].pid).memory_info().rss / MIB
 
 
@@ -100,13 +100,13 @@ def answered(service: Service) -> bool:
 def test_endless_request_is_refused_early(api: Service, what: str) -> None:
     begin, endless, status = ENDLESS[what]
     assert answered(api)
-    before = resident(api)
+    before = resident_mib(api)
     with connect(api) as connection, ThreadPoolExecutor(1) as elsewhere:
         connection.sendall(begin)
         answer = elsewhere.submit(received, connection)
         assert flood(connection, endless, 20 * MIB) < 20 * MIB
         head, _, body = answer.result().partition(b"\r\n\r\n")
-    assert resident(api) < before + 4
+    assert resident_mib(api) < before + 4
     assert statuses(head) == [status]
     assert b"connection: close" in head.lower()
     assert b"content-type: application/problem+json" in head.lower()
@@ -233,16 +233,16 @@ def test_tunnels_are_refused(api: Service) -> None:
 def test_pipelined_requests_are_answered_in_order_with_bounded_memory(api: Service) -> None:
     many = 10_000
     pipelined = GET * 8 + HEAD.replace(b"/health/live", b"/nowhere") + b"\r\n" + GET
-    before, most = resident(api), 0.0
+    before, most = resident_mib(api), 0.0
     with connect(api) as connection, ThreadPoolExecutor(1) as elsewhere:
         sending = elsewhere.submit(connection.sendall, pipelined * (many // 10 - 1) + GET * 9 + LAST)
         for _ in range(5):
             assert answered(api)
-            most = max(most, resident(api))
+            most = max(most, resident_mib(api))
         found = statuses(received(connection))
         sending.result()
     assert found == ([200] * 8 + [404, 200]) * (many // 10 - 1) + [200] * 10
-    assert max(most, resident(api)) < before + 8
+    assert max(most, resident_mib(api)) < before + 8
 
 
 def test_pipelined_bodies_reach_their_requests(api: Service) -> None:
@@ -273,12 +273,12 @@ def test_flood_does_not_lose_the_responses_to_earlier_requests(api: Service) -> 
 
 
 def test_pipelined_requests_wait_if_the_client_does_not_read(api: Service) -> None:
-    before = resident(api)
+    before = resident_mib(api)
     with connect(api, 1) as connection:
         with pytest.raises(TimeoutError):
             flood(connection, GET * 1000, 100 * MIB)
         assert answered(api)
-        assert resident(api) < before + 8
+        assert resident_mib(api) < before + 8
 
 
 # -- connections ---------------------------------------------------------------------------------------
@@ -294,12 +294,12 @@ def test_silent_connections_do_not_exhaust_file_descriptors(isolated_service: Se
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         assert psutil.Process(api.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (hard, hard)
-        before = resident(isolated_service)
+        before = resident_mib(isolated_service)
         with ExitStack() as silent:
             for _ in range(1100):
                 silent.enter_context(connect(isolated_service))
             assert all(answered(isolated_service) for _ in range(10))
-            assert resident(isolated_service) < before + 40
+            assert resident_mib(isolated_service) < before + 40
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -329,7 +329,7 @@ def reachable(service: Service) -> bool:
     return False
 
 
-class Small:
+class SmallServer:
     """The HTTP server with smaller limits, and an application that waits at `/slow` until it is released."""
 
     def __init__(self) -> None:
@@ -386,12 +386,12 @@ class Small:
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallServer]:
     for name in ("HEAD_SECONDS", "REQUEST_SECONDS", "READ_SECONDS"):
         monkeypatch.setattr(protocol, name, 1.0)
     monkeypatch.setattr(protocol, "_TICK", 0.1)
     monkeypatch.setattr(connections, "connection_limit", lambda: 40)
-    with Small() as made:
+    with SmallServer() as made:
         yield made
 
 
@@ -399,7 +399,7 @@ SLOW = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
 
 
-def test_one_client_cannot_take_all_connections(small: Small) -> None:
+def test_one_client_cannot_take_all_connections(small: SmallServer) -> None:
     with ExitStack() as silent:
         for _ in range(60):
             silent.enter_context(small.connect("127.0.0.2"))
@@ -408,7 +408,7 @@ def test_one_client_cannot_take_all_connections(small: Small) -> None:
         assert small.answered("127.0.0.2"), "the oldest connection of the same client is closed"
 
 
-def test_many_clients_cannot_take_all_connections(small: Small) -> None:
+def test_many_clients_cannot_take_all_connections(small: SmallServer) -> None:
     with ExitStack() as silent:
         for number in range(200):
             silent.enter_context(small.connect(f"127.0.1.{number % 100}"))
@@ -416,7 +416,7 @@ def test_many_clients_cannot_take_all_connections(small: Small) -> None:
         assert small.connections() <= 40
 
 
-def test_trusted_proxy_may_have_all_connections(small: Small) -> None:
+def test_trusted_proxy_may_have_all_connections(small: SmallServer) -> None:
     with ExitStack() as lines:
         for _ in range(30):
             lines.enter_context(small.connect("127.0.0.9"))
@@ -424,7 +424,7 @@ def test_trusted_proxy_may_have_all_connections(small: Small) -> None:
         assert small.answered("127.0.0.9")
 
 
-def test_requests_in_progress_keep_their_connections(small: Small) -> None:
+def test_requests_in_progress_keep_their_connections(small: SmallServer) -> None:
     with ExitStack() as lines:
         working = [lines.enter_context(small.connect(sent=SLOW)) for _ in range(10)]
         eventually(lambda: len(small.server.server_state.tasks) == 10)
@@ -451,14 +451,14 @@ def test_requests_in_progress_keep_their_connections(small: Small) -> None:
         pytest.param(GET + BODY, id="no second body"),
     ],
 )
-def test_stalled_client_is_disconnected(small: Small, sent: bytes) -> None:
+def test_stalled_client_is_disconnected(small: SmallServer, sent: bytes) -> None:
     with small.connect(sent=sent) as connection:
         assert statuses(received(connection)) == [200] * sent.startswith(GET)
     if sent.endswith((BODY, b"\n\r\nx")):
         assert small.disconnected.wait(10)
 
 
-def test_client_that_sends_slowly_is_disconnected(small: Small) -> None:
+def test_client_that_sends_slowly_is_disconnected(small: SmallServer) -> None:
     """A byte now and then does not extend the deadline."""
     for begun in (HEAD, BODY, CHUNKED + b"1;"):
         with small.connect(sent=begun) as connection:
@@ -470,7 +470,7 @@ def test_client_that_sends_slowly_is_disconnected(small: Small) -> None:
             assert sent < 100
 
 
-def test_slow_response_is_not_cut_off(small: Small) -> None:
+def test_slow_response_is_not_cut_off(small: SmallServer) -> None:
     with small.connect(sent=SLOW + GET[:20]) as connection:
         time.sleep(2)
         connection.sendall(GET[20:])
@@ -479,14 +479,14 @@ def test_slow_response_is_not_cut_off(small: Small) -> None:
 
 
 @pytest.mark.parametrize("request_", [GET.replace(b"/health/live", b"/big"), LAST.replace(b"/health/live", b"/big")])
-def test_client_that_does_not_read_is_disconnected(small: Small, request_: bytes) -> None:
+def test_client_that_does_not_read_is_disconnected(small: SmallServer, request_: bytes) -> None:
     with small.connect(sent=request_) as connection:
         assert connection.recv(1)
         eventually(lambda: small.connections() == 0)
         assert len(received(connection)) < 50 * MIB
 
 
-def test_client_that_reads_slowly_gets_everything(small: Small) -> None:
+def test_client_that_reads_slowly_gets_everything(small: SmallServer) -> None:
     with small.connect(sent=LAST.replace(b"/health/live", b"/big")) as connection:
         size = 0
         while piece := connection.recv(MIB):

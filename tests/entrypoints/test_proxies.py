@@ -51,7 +51,7 @@ def heard(proxy: Proxy, answer: Answer) -> ReceivedRequest:
     return request
 
 
-def kept_out(proxy: Proxy, answer: Answer, status: int) -> None:
+def assert_refused(proxy: Proxy, answer: Answer, status: int) -> None:
     assert answer.status == status
     assert proxy.upstream.heard == []
     challenge = answer.headers.get("www-authenticate", "")
@@ -66,8 +66,8 @@ def identity(client: Client, role: Role = Role.MEMBER) -> dict[str, list[str]]:
 def test_request_without_a_token_is_refused(member: Client, proxy: Proxy) -> None:
     refresh = member.pair["refresh_token"]
     for headers in ([], [("Authorization", f"Bearer {refresh}")], [("Authorization", "Basic eDp4")]):
-        kept_out(proxy, proxy.ask(headers=headers), 401)
-        kept_out(proxy, proxy.ask(headers=headers, method="POST", body=b"x"), 401)
+        assert_refused(proxy, proxy.ask(headers=headers), 401)
+        assert_refused(proxy, proxy.ask(headers=headers, method="POST", body=b"x"), 401)
 
 
 def test_caller_arrives_with_identity_headers_without_the_token(
@@ -91,7 +91,7 @@ def test_identity_headers_of_clients_never_arrive(member: Client, proxy: Proxy, 
     request = heard(proxy, proxy.ask(headers=[*forged, bearer(member), *forged]))
     assert {name: request.header(name) for name in IDENTITY_HEADERS} == identity(member)
     proxy.upstream.heard.clear()
-    kept_out(proxy, proxy.ask(headers=forged), 401)
+    assert_refused(proxy, proxy.ask(headers=forged), 401)
 
 
 def test_connection_header_cannot_remove_identity_headers(member: Client, proxy: Proxy) -> None:
@@ -109,7 +109,7 @@ def test_next_request_after_logout_is_refused(service: Service, proxy: Proxy) ->
         assert client.post("/v1/logout").status_code == 204
         proxy.upstream.heard.clear()
         for _ in range(5):
-            kept_out(proxy, proxy.ask(headers=[bearer(client)]), 401)
+            assert_refused(proxy, proxy.ask(headers=[bearer(client)]), 401)
 
 
 @pytest.mark.parametrize("size", [0, 7, 40_000, 900_000])
@@ -125,7 +125,7 @@ def test_unverified_user_is_refused_until_verification(service: Service, proxy: 
     email, client = unique_email("unproven"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
-    kept_out(proxy, proxy.ask(headers=[bearer(client)]), 403)
+    assert_refused(proxy, proxy.ask(headers=[bearer(client)]), 403)
     client.post("/v1/verify", json={"token": service.token(email)})
     assert heard(proxy, proxy.ask(headers=[bearer(client)])).header("x-auth-verified") == ["true"]
 
@@ -176,7 +176,7 @@ def test_request_that_resembles_a_preflight_needs_a_token(member: Client, proxy:
         ("POST", PREFLIGHT),
         ("DELETE", PREFLIGHT),
     ):
-        kept_out(proxy, proxy.ask(headers=headers, method=method), 401)
+        assert_refused(proxy, proxy.ask(headers=headers, method=method), 401)
     request = heard(proxy, proxy.ask(headers=[*PREFLIGHT, bearer(member)]))
     assert {name: request.header(name) for name in IDENTITY_HEADERS} == identity(member)
 
@@ -241,8 +241,8 @@ MODERATED += [
 def test_location_requires_its_role_for_every_form_of_its_path(
     member: Client, moderator: Client, site: Proxy, path: str
 ) -> None:
-    kept_out(site, site.ask(path), 401)
-    kept_out(site, site.ask(path, [bearer(member)]), 403)
+    assert_refused(site, site.ask(path), 401)
+    assert_refused(site, site.ask(path, [bearer(member)]), 403)
     assert heard(site, site.ask(path, [bearer(moderator)])).header("x-auth-role") == ["moderator"]
 
 
@@ -252,12 +252,12 @@ def test_public_location_gets_no_identity(member: Client, site: Proxy) -> None:
         assert not any(request.header(name) for name in (*IDENTITY_HEADERS, "authorization"))
         site.upstream.heard.clear()
     for path in ("/publicity", "/Public/x", "/x/../publi%63ity"):
-        kept_out(site, site.ask(path), 401)
+        assert_refused(site, site.ask(path), 401)
 
 
 def test_clients_cannot_request_the_auth_location(member: Client, site: Proxy) -> None:
     for path in ("/_auth/", "/_auth/member", "/_auth/admin", "/_auth/x", "/%5fauth/member"):
-        kept_out(site, site.ask(path, [bearer(member)]), 404)
+        assert_refused(site, site.ask(path, [bearer(member)]), 404)
 
 
 def test_long_request_passes_the_auth_request(member: Client, site: Proxy) -> None:
@@ -295,14 +295,14 @@ def test_unexpected_auth_response_blocks_the_request(tmp_path: Path, latchkey: L
         proxy.upstream.heard.clear()
         for latchkey.status in (301, 302, 304, 400, 404, 405, 413, 429, 500, 502, 503, 504):
             answer = proxy.ask()
-            kept_out(proxy, answer, 503)
+            assert_refused(proxy, answer, 503)
             assert answer.headers["retry-after"] == "2"
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_proxy_blocks_requests_if_latchkey_is_unavailable(tmp_path: Path, kind: str) -> None:
     with KINDS[kind](tmp_path, latchkey=free_port()) as proxy:
-        kept_out(proxy, proxy.ask(headers=[("Authorization", "Bearer x")]), {"nginx": 503, "caddy": 502}[kind])
+        assert_refused(proxy, proxy.ask(headers=[("Authorization", "Bearer x")]), {"nginx": 503, "caddy": 502}[kind])
 
 
 def test_responses_of_the_upstream_pass_unchanged(member: Client, site: Proxy) -> None:

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 @asynccontextmanager
-async def strangers(service: Service) -> AsyncIterator[httpx.AsyncClient]:
+async def anonymous_client(service: Service) -> AsyncIterator[httpx.AsyncClient]:
     limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(base_url=service.url, limits=limits, timeout=30) as client:
         yield client
@@ -27,7 +27,7 @@ def bearer(token: str) -> dict[str, str]:
 async def test_twenty_concurrent_refreshes_get_one_successor(service: Service) -> None:
     member = service.member()
     refresh_token = member.pair["refresh_token"]
-    async with strangers(service) as client:
+    async with anonymous_client(service) as client:
         for _ in range(20):
             requests = [client.post("/v1/refresh", json={"refresh_token": refresh_token}) for _ in range(20)]
             answers = await asyncio.gather(*requests)
@@ -43,7 +43,7 @@ async def test_twenty_concurrent_refreshes_get_one_successor(service: Service) -
 async def test_no_process_accepts_the_token_after_a_logout(service: Service) -> None:
     member = service.member()
     accepted = 0
-    async with strangers(service) as client:
+    async with anonymous_client(service) as client:
         for _ in range(25):
             pair = service.client().log_in(member.email).pair
             headers = bearer(pair["access_token"])
@@ -58,7 +58,7 @@ async def test_no_process_accepts_the_token_after_a_logout(service: Service) -> 
 async def test_logout_concurrent_with_a_refresh_leaves_nothing_valid(service: Service) -> None:
     member = service.member()
     outcomes: Counter[int] = Counter()
-    async with strangers(service) as client:
+    async with anonymous_client(service) as client:
         for _ in range(60):
             pair = service.client().log_in(member.email).pair
             refresh = {"refresh_token": pair["refresh_token"]}
@@ -81,7 +81,7 @@ async def test_one_of_forty_concurrent_resets_succeeds(service: Service) -> None
     member.post("/v1/password/forgot", json={"email": member.email})
     token = service.token(member.email)
     passwords = [f"password of the racer {number}" for number in range(40)]
-    async with strangers(service) as client:
+    async with anonymous_client(service) as client:
 
         async def reset(password: str) -> httpx.Response:
             body = {"token": token, "new_password": password, "confirm_password": password}
@@ -104,7 +104,7 @@ async def test_one_of_forty_concurrent_resets_succeeds(service: Service) -> None
 
 async def test_of_two_admins_who_leave_concurrently_one_remains(isolated_service: Service) -> None:
     isolated_service.start_api()
-    async with strangers(isolated_service) as client:
+    async with anonymous_client(isolated_service) as client:
         one, other = isolated_service.admin(), isolated_service.admin()
         answers = await asyncio.gather(
             *(

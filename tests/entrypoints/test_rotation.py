@@ -38,7 +38,7 @@ def keys(shared: Service) -> Path:
     return shared.folder / "keys"
 
 
-def rotated(service: Service) -> str:
+def rotate(service: Service) -> str:
     """The kid of the new key."""
     done = service.cli("keys", "rotate", "--json")
     assert (done.returncode, done.stderr) == (0, "")
@@ -46,47 +46,47 @@ def rotated(service: Service) -> str:
     return kid
 
 
-def pair_of(api: Api, email: str) -> dict[str, str]:
+def log_in(api: Api, email: str) -> dict[str, str]:
     answer = api.client.post("/v1/login", json={"login": email, "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     pair: dict[str, str] = answer.json()
     return pair
 
 
-def renewed(api: Api, pair: dict[str, str]) -> dict[str, str]:
+def refreshed(api: Api, pair: dict[str, str]) -> dict[str, str]:
     answer = api.client.post("/v1/refresh", json={"refresh_token": pair["refresh_token"]})
     assert answer.status_code == 200, answer.text
     return {**pair, **answer.json()}
 
 
-def shown(api: Api) -> list[str]:
+def published_kids(api: Api) -> list[str]:
     answer = api.client.get("/.well-known/jwks.json")
     assert not any(set(key) & {"d", "p", "q", "k"} for key in answer.json()["keys"])
     return [key["kid"] for key in answer.json()["keys"]]
 
 
-def shows(api: Api, kids: list[str]) -> bool:
-    return shown(api) == kids
+def publishes(api: Api, kids: list[str]) -> bool:
+    return published_kids(api) == kids
 
 
 def test_key_rotation_under_load_fails_no_request(shared: Service, keys: Path, fleet: Fleet) -> None:
     people = [shared.user("someone") for _ in range(4)]
-    witnesses = [pair_of(api, shared.user("witness")) for api in fleet.apis]
-    kids = shown(fleet.apis[0])
-    assert {signer(pair) for pair in witnesses} == {kids[0]}
+    sessions = [log_in(api, shared.user("witness")) for api in fleet.apis]
+    kids = published_kids(fleet.apis[0])
+    assert {signer(pair) for pair in sessions} == {kids[0]}
     with Load(fleet, people) as load:
         for _ in range(3):
-            kids.insert(0, rotated(shared))
+            kids.insert(0, rotate(shared))
             for at, api in enumerate(fleet.apis):
 
                 def signs_with_the_new_key(at: int = at, api: Api = api) -> bool:
-                    witnesses[at] = renewed(api, witnesses[at])
-                    assert signer(witnesses[at]) in kids
-                    return signer(witnesses[at]) == kids[0]
+                    sessions[at] = refreshed(api, sessions[at])
+                    assert signer(sessions[at]) in kids
+                    return signer(sessions[at]) == kids[0]
 
                 eventually(signs_with_the_new_key)
-                assert shown(api) == kids
-                for pair in witnesses:
+                assert published_kids(api) == kids
+                for pair in sessions:
                     assert api.get("/v1/me", pair["access_token"]).status_code == 200
             eventually(lambda: kids[0] in load.signers)
     assert load.unexpected == []
@@ -100,18 +100,18 @@ def test_key_rotation_under_load_fails_no_request(shared: Service, keys: Path, f
 
 
 def test_token_is_valid_as_long_as_its_key(shared: Service, keys: Path, fleet: Fleet) -> None:
-    pair = pair_of(fleet.apis[0], shared.user("member"))
-    old, new = shown(fleet.apis[0]), rotated(shared)
+    pair = log_in(fleet.apis[0], shared.user("member"))
+    old, new = published_kids(fleet.apis[0]), rotate(shared)
     for api in fleet.apis:
-        eventually(partial(shows, api, [new, *old]))
+        eventually(partial(publishes, api, [new, *old]))
         assert api.get("/v1/me", pair["access_token"]).status_code == 200
     # As after a leak: the old key is removed, so the new key signs at once.
     for kid in old:
         next(keys.glob(f"*{kid}.pem")).unlink()
     for api in fleet.apis:
-        eventually(partial(shows, api, [new]))
+        eventually(partial(publishes, api, [new]))
         assert code(api.get("/v1/me", pair["access_token"])) == "token_invalid"
-        fresh = renewed(api, pair)
+        fresh = refreshed(api, pair)
         assert signer(fresh) == new
         for other in fleet.apis:
             assert other.get("/v1/me", fresh["access_token"]).status_code == 200
@@ -122,17 +122,17 @@ def test_broken_key_file_stops_no_process(shared: Service, keys: Path, fleet: Fl
     broken.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw\n")
     log = shared.folder / "api.log"
     eventually(lambda: log.read_text().count("broken.pem: not an unencrypted") == 2)
-    old, new = shown(fleet.apis[0]), rotated_beside(shared, broken)
+    old, new = published_kids(fleet.apis[0]), rotate_beside(shared, broken)
     for api in fleet.apis:
-        eventually(partial(shows, api, [new, *old]))
-        assert api.get("/v1/me", pair_of(api, member)["access_token"]).status_code == 200
+        eventually(partial(publishes, api, [new, *old]))
+        assert api.get("/v1/me", log_in(api, member)["access_token"]).status_code == 200
     broken.unlink()
     eventually(lambda: log.read_text().count("signing_keys_readable") == 2)
     assert log.read_text().count("broken.pem") == 2
     assert "MC4C" not in log.read_text()
 
 
-def rotated_beside(service: Service, broken: Path) -> str:
+def rotate_beside(service: Service, broken: Path) -> str:
     done = service.cli("keys", "rotate", "--json")
     assert (done.returncode, done.stderr) == (0, f"{broken}: not an unencrypted P-256, Ed25519 or RSA key in PEM\n")
     kid: str = json.loads(done.stdout)[0]["kid"]
@@ -145,7 +145,7 @@ def test_secret_rotation_under_load_fails_no_request(isolated_service: Service) 
     people = [isolated_service.user("someone") for _ in range(4)]
     new = unique_email("new")
     with Fleet(isolated_service) as fleet:
-        used, unused = (pair_of(fleet.apis[0], isolated_service.user("resting")) for _ in range(2))
+        used, unused = (log_in(fleet.apis[0], isolated_service.user("resting")) for _ in range(2))
         registered = {"email": new, "password": PASSWORD}
         assert fleet.apis[0].client.post("/v1/register", json=registered).status_code == 202
         link = isolated_service.token(new)
@@ -156,12 +156,12 @@ def test_secret_rotation_under_load_fails_no_request(isolated_service: Service) 
         assert load.unexpected == []
         assert {"POST /v1/login 200", "POST /v1/refresh 200", "POST /v1/logout 204"} <= set(load.answers)
         # Old refresh tokens stay valid, and each refresh signs with the new secret.
-        used = renewed(fleet.apis[0], used)
+        used = refreshed(fleet.apis[0], used)
         assert fleet.apis[1].client.post("/v1/verify", json={"token": link}).status_code == 200
     isolated_service.environ["LATCHKEY_SECRET_KEY"] = NEW
     with Fleet(isolated_service, size=1) as fleet:
         [api] = fleet.apis
-        used = renewed(api, used)
+        used = refreshed(api, used)
         assert api.get("/v1/me", used["access_token"]).status_code == 200
         lost = api.client.post("/v1/refresh", json={"refresh_token": unused["refresh_token"]})
         assert code(lost) == "token_invalid"

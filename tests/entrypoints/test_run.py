@@ -47,7 +47,7 @@ class Run:
         assert self.process.stdout is not None
         self.said.extend(self.process.stdout)
 
-    def until_welcome(self) -> "Run":
+    def wait_until_started(self) -> "Run":
         deadline = time.monotonic() + 90
         while not any("Ctrl-C" in line for line in self.said):
             assert self.process.poll() is None, self.said
@@ -55,18 +55,18 @@ class Run:
             time.sleep(0.05)
         return self
 
-    def ended(self) -> int:
+    def wait_for_exit(self) -> int:
         code = self.process.wait(40)
         self._reader.join(10)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
 
-    def family(self) -> list[psutil.Process]:
+    def descendants(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)
 
-    def part(self, module: str) -> psutil.Process:
-        return next(child for child in self.family() if module in child.cmdline())
+    def process_of(self, module: str) -> psutil.Process:
+        return next(child for child in self.descendants() if module in child.cmdline())
 
     def post(self, path: str, body: dict[str, str]) -> int:
         url = f"http://127.0.0.1:{self.port}{path}"
@@ -75,7 +75,7 @@ class Run:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return int(answer.status)
 
-    def until_settled(self) -> None:
+    def wait_for_redis(self) -> None:
         """Wait until the restarted Redis is trusted."""
         url, deadline = f"http://127.0.0.1:{self.port}/health/ready", time.monotonic() + 20
         while b"degraded" in urllib.request.urlopen(url, timeout=10).read():
@@ -107,7 +107,7 @@ def running(tmp_path: Path) -> Iterator[list[Run]]:
     yield started
     for run in started:
         run.process.terminate()
-        run.ended()
+        run.wait_for_exit()
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def data(tmp_path: Path) -> Path:
 def test_run_starts_stops_and_keeps_its_data(data: Path, running: list[Run]) -> None:
     first = Run(data, free_port())
     running.append(first)
-    first.until_welcome()
+    first.wait_until_started()
     starting = [line.split(" (")[0].strip() for line in first.said if line.startswith("Starting")]
     assert starting == [
         "Starting PostgreSQL",
@@ -140,19 +140,19 @@ def test_run_starts_stops_and_keeps_its_data(data: Path, running: list[Run]) -> 
     assert refusal_of(Run(data.with_name("other"), first.port)).startswith("LATCHKEY_PORT")
     assert refusal_of(Run(data, first.port)).startswith("LATCHKEY_DATA_DIR")
 
-    family = first.family()
+    descendants = first.descendants()
     first.process.send_signal(signal.SIGTERM)
-    assert first.ended() == 0
-    assert gone(family, 0)
+    assert first.wait_for_exit() == 0
+    assert gone(descendants, 0)
     assert not note.exists()
 
     again = Run(data, first.port)
     running.append(again)
-    again.until_welcome()
+    again.wait_until_started()
     assert again.post("/v1/login", {"login": ADA["email"], "password": ADA["password"]}) == 200
-    again.until_settled()
+    again.wait_for_redis()
     again.process.send_signal(signal.SIGINT)
-    assert again.ended() == 0
+    assert again.wait_for_exit() == 0
     said = "".join(path.read_text() for path in (data / "logs").glob("api.*"))
     # On a busy machine the blocklist lease may expire for a moment.
     assert [line for line in said.splitlines() if "[warning" in line and "blocklist_untrusted" not in line] == []
@@ -160,7 +160,7 @@ def test_run_starts_stops_and_keeps_its_data(data: Path, running: list[Run]) -> 
 
 
 def refusal_of(run: Run) -> str:
-    assert run.ended() == 1
+    assert run.wait_for_exit() == 1
     [line] = run.said
     return line
 
@@ -168,26 +168,26 @@ def refusal_of(run: Run) -> str:
 def test_killed_process_leaves_nothing_behind(data: Path, running: list[Run]) -> None:
     run = Run(data, free_port())
     running.append(run)
-    family = run.until_welcome().family()
+    descendants = run.wait_until_started().descendants()
     run.process.kill()
-    run.ended()
-    assert gone(family, 20)
+    run.wait_for_exit()
+    assert gone(descendants, 20)
 
     again = Run(data, run.port)
     running.append(again)
-    family = again.until_welcome().family()
-    again.part("entrypoints.worker").kill()
-    assert again.ended() == 1
-    assert gone(family, 0)
+    descendants = again.wait_until_started().descendants()
+    again.process_of("entrypoints.worker").kill()
+    assert again.wait_for_exit() == 1
+    assert gone(descendants, 0)
     assert any(line.startswith("The worker has ended") for line in again.said)
 
 
 def test_stop_signal_during_the_start_is_handled(data: Path) -> None:
     run = Run(data, free_port())
-    family = eventually(run.family)
+    descendants = eventually(run.descendants)
     run.process.send_signal(signal.SIGINT)
-    assert run.ended() == 0
-    assert gone(family, 0)
+    assert run.wait_for_exit() == 0
+    assert gone(descendants, 0)
 
 
 def test_interrupted_first_start_is_completed_by_the_next(data: Path, running: list[Run]) -> None:
@@ -195,7 +195,7 @@ def test_interrupted_first_start_is_completed_by_the_next(data: Path, running: l
     Postgres(data / "postgres").start().stop()
     run = Run(data, free_port())
     running.append(run)
-    assert run.until_welcome().post("/v1/register", ADA) == 202
+    assert run.wait_until_started().post("/v1/register", ADA) == 202
 
 
 @pytest.mark.parametrize(

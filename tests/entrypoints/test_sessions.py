@@ -90,7 +90,7 @@ def test_unverified_user_lists_and_ends_sessions(service: Service) -> None:
 
 
 @pytest.fixture(scope="module")
-def brief(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def short_sessions(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that allows two sessions a user; they expire after 100 seconds unused, or 150 seconds in all."""
     made = Service(tmp_path_factory.mktemp("brief"), *databases(), processes=1)
     made.environ |= {
@@ -104,7 +104,7 @@ def brief(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) 
     made.stop()
 
 
-def pass_by(client: Client, seconds: int) -> None:
+def age_session(client: Client, seconds: int) -> None:
     """Let time pass for one session: move all of its times into the past."""
     moments = ("created_at", "rotated_at", "expires_at")
     earlier = ", ".join(f"{moment} = {moment} - make_interval(secs => $1)" for moment in moments)
@@ -112,40 +112,40 @@ def pass_by(client: Client, seconds: int) -> None:
     asyncio.run(fetch(client.service, change, float(seconds), UUID(client.pair["session_id"])))
 
 
-def test_unused_session_expires(brief: Service) -> None:
-    member = brief.member()
+def test_unused_session_expires(short_sessions: Service) -> None:
+    member = short_sessions.member()
     assert int(member.pair["refresh_expires_in"]) == 100
-    pass_by(member, 60)
+    age_session(member, 60)
     member.take(member.renew())
     assert 70 < int(member.pair["refresh_expires_in"]) <= 90  # until the maximum age
-    pass_by(member, 95)
+    age_session(member, 95)
     assert code(member.renew()) == "token_expired"
     assert code(member.renew()) == "token_expired"
 
 
-def test_session_expires_at_its_maximum_age_despite_use(brief: Service) -> None:
-    member = brief.member()
+def test_session_expires_at_its_maximum_age_despite_use(short_sessions: Service) -> None:
+    member = short_sessions.member()
     for left in (100, 100, 90, 60, 30):
         member.take(member.renew())
         assert left - 10 < int(member.pair["refresh_expires_in"]) <= left
         assert int(member.pair["expires_in"]) <= left
-        pass_by(member, 30)
+        age_session(member, 30)
     assert code(member.renew()) == "token_expired"
-    other = brief.client().log_in(member.email)
+    other = short_sessions.client().log_in(member.email)
     listed = [session["id"] for session in other.get("/v1/sessions").json()["items"]]
     assert listed == [other.pair["session_id"]]
 
 
-def test_token_never_outlives_its_session(brief: Service) -> None:
+def test_token_never_outlives_its_session(short_sessions: Service) -> None:
     """An access token lives ten minutes, but a session of 100 seconds expires earlier."""
-    member = brief.member()
+    member = short_sessions.member()
     claims = jwt.decode(member.pair["access_token"], options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 100
 
 
-def test_oldest_session_is_evicted_and_refused_at_once(brief: Service) -> None:
-    oldest = brief.member()
-    second, third = brief.client().log_in(oldest.email), brief.client().log_in(oldest.email)
+def test_oldest_session_is_evicted_and_refused_at_once(short_sessions: Service) -> None:
+    oldest = short_sessions.member()
+    second, third = short_sessions.client().log_in(oldest.email), short_sessions.client().log_in(oldest.email)
     assert code(oldest.get("/v1/me")) == "token_revoked"
     assert code(oldest.renew()) == "session_ended"
     for client in (second, third):

@@ -68,7 +68,7 @@ def production(tmp_path: Path) -> dict[str, str]:
     }
 
 
-def complaints(environ: dict[str, str]) -> dict[str, str]:
+def errors_of(environ: dict[str, str]) -> dict[str, str]:
     """The error of each variable."""
     with pytest.raises(SettingsError) as caught:
         load(environ)
@@ -99,12 +99,12 @@ def test_default_key_delay_of_production_is_a_minute(production: dict[str, str])
 
 def test_urls_of_make_run_are_read_from_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
     url = development.pop("LATCHKEY_DATABASE_URL")
-    assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
+    assert errors_of(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
     shared_service = tmp_path / "data" / "running.json"
     shared_service.write_text(f'{{"LATCHKEY_DATABASE_URL": "{url}"}}')
     assert load(development).database_url == url
     shared_service.write_text("half a fi")
-    assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
+    assert errors_of(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
 
 
 def test_development_secrets_are_created_once_and_private(development: dict[str, str]) -> None:
@@ -159,14 +159,14 @@ def test_production_is_the_default(production: dict[str, str]) -> None:
     del production["LATCHKEY_ENV"]
     assert load(production).env == "production"
     assert load(production, default_env="development").env == "development"
-    assert complaints(production | {"LATCHKEY_ENV": "staging"}) == {
+    assert errors_of(production | {"LATCHKEY_ENV": "staging"}) == {
         "LATCHKEY_ENV": "must be development or production"
     }
 
 
 def test_production_names_every_missing_setting_together() -> None:
     for environ in ({}, {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_DATABASE_URL": ""}):
-        assert complaints({"LATCHKEY_ENV": "production", **environ}) == dict.fromkeys(
+        assert errors_of({"LATCHKEY_ENV": "production", **environ}) == dict.fromkeys(
             (
                 "LATCHKEY_DATABASE_URL",
                 "LATCHKEY_REDIS_URL",
@@ -283,7 +283,7 @@ def test_only_the_worker_needs_a_mail_server(production: dict[str, str], tmp_pat
     ],
 )
 def test_guessable_secret_is_refused(production: dict[str, str], weak: str) -> None:
-    said = complaints(production | {"LATCHKEY_SECRET_KEY": weak})
+    said = errors_of(production | {"LATCHKEY_SECRET_KEY": weak})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
     assert weak not in said["LATCHKEY_SECRET_KEY"] or len(weak) < 3
 
@@ -305,7 +305,7 @@ def test_random_secret_is_never_refused_as_weak(production: dict[str, str]) -> N
 def test_production_refuses_a_wide_range_of_proxies(
     production: dict[str, str], development: dict[str, str], wide: str
 ) -> None:
-    problems = complaints(production | {"LATCHKEY_TRUSTED_PROXIES": f"192.0.2.1,{wide}"})
+    problems = errors_of(production | {"LATCHKEY_TRUSTED_PROXIES": f"192.0.2.1,{wide}"})
     assert wide.split(",")[0] in problems["LATCHKEY_TRUSTED_PROXIES"]
     assert load(development | {"LATCHKEY_TRUSTED_PROXIES": wide})
 
@@ -487,7 +487,7 @@ def test_production_refuses_a_wide_range_of_proxies(
 )
 def test_invalid_value_is_reported_by_its_setting(production: dict[str, str], name: str, bad: list[str]) -> None:
     for value in bad:
-        assert set(complaints(production | {f"LATCHKEY_{name}": value})) == {f"LATCHKEY_{name}"}, value
+        assert set(errors_of(production | {f"LATCHKEY_{name}": value})) == {f"LATCHKEY_{name}"}, value
 
 
 def test_all_invalid_settings_are_reported_together(production: dict[str, str]) -> None:
@@ -497,7 +497,7 @@ def test_all_invalid_settings_are_reported_together(production: dict[str, str]) 
         "LATCHKEY_TRUSTED_PROXIES": "x",
         "LATCHKEY_ENV": "x",
     }
-    assert set(complaints(production | wrong)) == set(wrong)
+    assert set(errors_of(production | wrong)) == set(wrong)
 
 
 def test_every_setting_is_read(production: dict[str, str], tmp_path: Path) -> None:
@@ -559,10 +559,10 @@ def test_invalid_signing_key_is_reported_by_its_file(production: dict[str, str],
     ):
         path = tmp_path / f"{name}.pem"
         path.write_bytes(content)
-        said = complaints(production | {"LATCHKEY_SIGNING_KEYS": str(path)})
+        said = errors_of(production | {"LATCHKEY_SIGNING_KEYS": str(path)})
         assert str(path) in said["LATCHKEY_SIGNING_KEYS"]
     (tmp_path / "none").mkdir()
-    assert "LATCHKEY_SIGNING_KEYS" in complaints(production | {"LATCHKEY_SIGNING_KEYS": str(tmp_path / "none")})
+    assert "LATCHKEY_SIGNING_KEYS" in errors_of(production | {"LATCHKEY_SIGNING_KEYS": str(tmp_path / "none")})
 
 
 def test_development_signs_with_es256_and_keeps_its_key(development: dict[str, str], tmp_path: Path) -> None:
@@ -623,11 +623,11 @@ def test_one_trailing_newline_of_a_file_is_stripped(production: dict[str, str], 
 
 def test_setting_and_its_file_together_are_refused(production: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(GOOD)
-    problems = complaints(production | {"LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")})
+    problems = errors_of(production | {"LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")})
     assert problems == {"LATCHKEY_SECRET_KEY": "is set, and LATCHKEY_SECRET_KEY_FILE as well: set one of them"}
     for name in VARIABLES:
         environ = production | {name: production.get(name, "x"), f"{name}_FILE": str(tmp_path / "secret")}
-        assert complaints(environ) == {name: f"is set, and {name}_FILE as well: set one of them"}
+        assert errors_of(environ) == {name: f"is set, and {name}_FILE as well: set one of them"}
     # An empty variable counts as not set.
     assert load(production | {"LATCHKEY_SECRET_KEY_FILE": ""})
 
@@ -643,9 +643,9 @@ def test_unusable_file_is_named_but_not_quoted(production: dict[str, str], tmp_p
             (tmp_path / "binary", "is not UTF-8 text"),
         ):
             environ = production | {name: "", f"{name}_FILE": str(file)}
-            assert complaints(environ) == {f"{name}_FILE": f"{file} {why}"}
+            assert errors_of(environ) == {f"{name}_FILE": f"{file} {why}"}
     (tmp_path / "short").write_text("hunter2")
-    said = complaints(production | {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "short")})
+    said = errors_of(production | {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "short")})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
 
 
@@ -658,7 +658,7 @@ def test_a_file_of_another_user_cannot_be_read(production: dict[str, str], tmp_p
     if root:
         os.seteuid(65534)
     try:
-        problems = complaints(environ)
+        problems = errors_of(environ)
     finally:
         if root:
             os.seteuid(0)
@@ -698,7 +698,7 @@ def test_repr_shows_no_secret(production: dict[str, str]) -> None:
 
 
 @pytest.fixture(scope="module")
-def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copied_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the program with a `.env` of its own."""
     copy = tmp_path_factory.mktemp("copy")
     for package in ("domain", "application", "adapters", "entrypoints"):
@@ -717,19 +717,19 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_dotenv_is_read_in_development_only_and_the_environment_wins(
-    elsewhere: Path, environ: dict[str, str], expected: str, tmp_path: Path
+    copied_program: Path, environ: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
-    (elsewhere / ".env").write_text(
+    (copied_program / ".env").write_text(
         f"LATCHKEY_PORT=7001\nLATCHKEY_SECRET_KEY={GOOD}\nLATCHKEY_DATABASE_URL=postgresql://h/d\n"
         f"LATCHKEY_REDIS_URL=redis://h\nLATCHKEY_ENV=production\nLATCHKEY_DATA_DIR={tmp_path}\nLATCHKEY_HOST=\n"
     )
-    (elsewhere / "a_host").write_text("127.0.0.9\n")
-    (elsewhere / "a_port").write_text("7004\n")
+    (copied_program / "a_host").write_text("127.0.0.9\n")
+    (copied_program / "a_port").write_text("7004\n")
     script = "from entrypoints.settings import load; s = load(); print(s.port, s.host, s.secret_keys[0].decode())"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
     done = subprocess.run(
         [sys.executable, "-c", script],
-        cwd=elsewhere,
+        cwd=copied_program,
         env={**kept, **environ},
         capture_output=True,
         text=True,
@@ -744,12 +744,10 @@ def test_rate_limits_can_be_off_in_development_only(production: dict[str, str], 
         assert isinstance(Container(settings=load(environ)).rate_limiter(), RedisRateLimiter)
     off = load(development | {"LATCHKEY_RATE_LIMITS": "off"})
     assert isinstance(Container(settings=off).rate_limiter(), NoRateLimiter)
-    assert complaints(production | {"LATCHKEY_RATE_LIMITS": "off"}) == {
+    assert errors_of(production | {"LATCHKEY_RATE_LIMITS": "off"}) == {
         "LATCHKEY_RATE_LIMITS": "must be on in production"
     }
-    assert complaints(development | {"LATCHKEY_RATE_LIMITS": "maybe"}) == {
-        "LATCHKEY_RATE_LIMITS": "must be on or off"
-    }
+    assert errors_of(development | {"LATCHKEY_RATE_LIMITS": "maybe"}) == {"LATCHKEY_RATE_LIMITS": "must be on or off"}
 
 
 def test_settings_are_immutable(development: dict[str, str]) -> None:
@@ -789,7 +787,7 @@ def test_kubernetes_service_links_are_not_settings(production: dict[str, str], l
     assert load(production | SERVICE_LINKS | {"LATCHKEY_PORT": "9000"}).port == 9000
     assert load(production).service_links == ()
     assert load(production | {"LATCHKEY_SERVICES": "x"}).unknown == ("LATCHKEY_SERVICES",)
-    assert set(complaints(production | {"LATCHKEY_PORT": "http://10.3.240.17:8000"})) == {"LATCHKEY_PORT"}
+    assert set(errors_of(production | {"LATCHKEY_PORT": "http://10.3.240.17:8000"})) == {"LATCHKEY_PORT"}
 
 
 @pytest.mark.parametrize(

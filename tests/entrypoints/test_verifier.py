@@ -31,7 +31,7 @@ class Notes(httpx.Client):
     def read(self, token: str) -> httpx.Response:
         return self.get("/notes", headers={b"Authorization": f"Bearer {token}".encode()})
 
-    def burn(self, token: str) -> httpx.Response:
+    def delete_notes(self, token: str) -> httpx.Response:
         return self.delete("/notes", headers={b"Authorization": f"Bearer {token}".encode()})
 
 
@@ -76,7 +76,7 @@ def test_logged_in_user_passes_both_checks(service: Service, notes: Notes) -> No
     token = client.pair["access_token"]
     answer = notes.read(token)
     assert (answer.status_code, answer.text) == (200, f"The notes of {client.get('/v1/me').json()['id']}")
-    assert notes.burn(token).status_code == 200
+    assert notes.delete_notes(token).status_code == 200
     for authorization in (f"bearer {token}", f"BEARER   {token}"):
         for call in (notes.get, notes.delete):
             assert call("/notes", headers={"Authorization": authorization}).status_code == 200
@@ -89,16 +89,16 @@ def test_unverified_user_is_authenticated_but_not_allowed(service: Service, note
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     token = client.log_in(email).pair["access_token"]
     assert notes.read(token).status_code == 200
-    assert notes.burn(token).status_code == 403
+    assert notes.delete_notes(token).status_code == 403
     client.post("/v1/verify", json={"token": service.token(email)})
-    assert notes.burn(token).status_code == 200
+    assert notes.delete_notes(token).status_code == 200
 
 
 def test_offline_check_accepts_until_expiry_and_introspection_refuses(service: Service, notes: Notes) -> None:
     client = service.member()
     token = client.pair["access_token"]
     client.post("/v1/logout")
-    assert refused(notes.burn(token))
+    assert refused(notes.delete_notes(token))
     assert notes.read(token).status_code == 200
 
 
@@ -173,7 +173,7 @@ def test_forged_token_is_refused(service: Service, notes: Notes) -> None:
     for what, token in tokens[1:]:
         assert refused(notes.read(token)), what
     for what, token in tokens:
-        assert refused(notes.burn(token)), what
+        assert refused(notes.delete_notes(token)), what
 
 
 def test_unknown_keys_cause_few_requests(service: Service, notes: Notes) -> None:
@@ -197,10 +197,10 @@ def test_failed_introspection_refuses_the_request(tmp_path: Path) -> None:
     token = forged(said, {"alg": "EdDSA", "kid": key.kid, "typ": "at+jwt"}, private.sign)
     try:
         with program(tmp_path, where) as notes:
-            assert notes.burn(token).status_code == 200
+            assert notes.delete_notes(token).status_code == 200
             for latchkey.status in (301, 302, 400, 401, 403, 404, 405, 413, 429, 500, 502, 503):
                 expected = latchkey.status if latchkey.status in {401, 403} else 503
-                assert notes.burn(token).status_code == expected, latchkey.status
+                assert notes.delete_notes(token).status_code == expected, latchkey.status
     finally:
         latchkey.close()
 
@@ -229,7 +229,7 @@ def test_new_key_is_loaded_and_cached_keys_survive_an_outage(isolated_service: S
 
         api.stop()
         assert notes.read(new).status_code == 200
-        assert notes.burn(new).status_code == 503
+        assert notes.delete_notes(new).status_code == 503
         assert refused(notes.read("x"))
         unknown = forged(header={"alg": "EdDSA", "kid": "unknown", "typ": "at+jwt"})
         eventually(lambda: notes.read(unknown).status_code == 503)
