@@ -34,8 +34,8 @@ def test_unneeded_modules_are_not_loaded_and_gc_runs_afterwards(module: str) -> 
     assert subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
-def test_sigterm_ends_a_single_process_with_status_0(apart: Service) -> None:
-    assert apart.start_api().stop(signal.SIGTERM) == 0
+def test_sigterm_ends_a_single_process_with_status_0(isolated_service: Service) -> None:
+    assert isolated_service.start_api().stop(signal.SIGTERM) == 0
 
 
 def test_server_does_not_load_coloured_tracebacks() -> None:
