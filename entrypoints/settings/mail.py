@@ -37,8 +37,8 @@ def _no_reply(reader: SettingsReader) -> str:
 class Mail:
     smtp_url: str | None = setting(
         "SMTP_URL",
-        "what the worker sends by: `smtp://user:password@host:587`, `smtps://host`; `?tls=` is `starttls` (the"
-        " default; on this machine `none`), `implicit` (at port 465) or `none`. A private CA needs an Authority Key"
+        "mail server of the worker: `smtp://user:password@host:587`, `smtps://host`. `?tls=` is `starttls` (the"
+        " default; on loopback `none`), `implicit` (at port 465) or `none`. A private CA needs an Authority Key"
         " Identifier: without it, Python 3.13 and later refuse its certificates and no mail is sent",
         parse=smtp_url,
         default=running("SMTP_URL"),
@@ -46,12 +46,11 @@ class Mail:
         shown="mail catcher in `make run`",
     )
     mail_from: str = setting(
-        "MAIL_FROM", "the sender", parse=sender, default=_no_reply, shown="`no-reply@` the public host"
+        "MAIL_FROM", "sender of all mails", parse=sender, default=_no_reply, shown="`no-reply@` the public host"
     )
     mail_dir: Path | None = setting(
         "MAIL_DIR",
-        "outgoing mail is also written there, one `.eml` file each; without it you see mail in production at your"
-        " SMTP server alone",
+        "folder for copies of outgoing mail, one `.eml` file each",
         parse=in_root,
         optional=True,
     )

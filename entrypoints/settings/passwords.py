@@ -69,18 +69,20 @@ class Passwords:
         check=_must_be_on,
         default=True,
     )
-    password_min_length: int = setting("PASSWORD_MIN_LENGTH", "characters", parse=whole_number(8, 64), default=15)
+    password_min_length: int = setting(
+        "PASSWORD_MIN_LENGTH", "minimum length of new passwords in characters", parse=whole_number(8, 64), default=15
+    )
     breached_passwords: Path | None = setting(
         "BREACHED_PASSWORDS",
-        "a folder with range files of Have I Been Pwned (`21BD1` or `21BD1.txt`, lines `SUFFIX:COUNT`); new"
-        " passwords in them are refused; no network is asked",
+        "folder with range files of Have I Been Pwned (`21BD1` or `21BD1.txt`, lines `SUFFIX:COUNT`). New passwords"
+        " in them are refused; no network access",
         parse=in_root,
         optional=True,
     )
     argon2: Cost = setting(
         "ARGON2",
-        "what a password hash costs: KiB, passes, one lane; `doctor` proposes what this machine can bear, `make"
-        " native` first; each user's hash is replaced at the next login",
+        "cost of a password hash: KiB, passes, one lane. `doctor` proposes values for this machine (run `make native`"
+        " first). Each user's hash is replaced at the next login",
         parse=argon2,
         default=Cost(19_456, 2, 1),
         shown="`m=19456,t=2,p=1`",

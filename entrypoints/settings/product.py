@@ -70,7 +70,7 @@ def _local_origin(reader: SettingsReader) -> str:
 class Product:
     public_url: str = setting(
         "PUBLIC_URL",
-        "where links lead, and the issuer of access tokens",
+        "public URL of Latchkey: base of links, and issuer of access tokens",
         parse=public_url,
         check=over_https,
         development=_local_origin,
@@ -78,8 +78,8 @@ class Product:
     )
     name: str = setting(
         "NAME",
-        "the product's name in pages, mails and subjects, and for a sender without a name; passwords may not be"
-        " made of it",
+        "the product's name in pages, mails and subjects, and of a sender without a name; passwords made of it are"
+        " refused",
         parse=product_name,
         default="Latchkey",
     )
@@ -92,8 +92,8 @@ class Product:
     )
     link_url: str | None = setting(
         "LINK_URL",
-        "where links in mails lead, if to pages of the product: `https://app.example.org/{purpose}?token={token}`;"
-        " `{purpose}` is `verify`, `reset`, `email` or `restore`",
+        "URL of the links in mails, if they lead to pages of the product:"
+        " `https://app.example.org/{purpose}?token={token}`; `{purpose}` is `verify`, `reset`, `email` or `restore`",
         parse=link_url,
         check=over_https,
         optional=True,

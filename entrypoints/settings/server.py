@@ -80,17 +80,20 @@ def _cores(_: SettingsReader) -> int:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Server:
-    host: str = setting("HOST", "where the API listens", parse=listen_host, default="127.0.0.1", shown="127.0.0.1")
+    host: str = setting(
+        "HOST", "address that the API listens on", parse=listen_host, default="127.0.0.1", shown="127.0.0.1"
+    )
     port: int = setting(
         "PORT",
-        "In Kubernetes set `enableServiceLinks: false`: beside a Service named `latchkey`, service links such as"
-        " `LATCHKEY_PORT=tcp://10.3.240.17:8000` look like settings (they are ignored).",
+        "port that the API listens on. In Kubernetes set `enableServiceLinks: false`: beside a Service named"
+        " `latchkey`, service links such as `LATCHKEY_PORT=tcp://10.3.240.17:8000` look like settings (they are"
+        " ignored)",
         parse=whole_number(1, 65535),
         default=8000,
     )
     processes: int = setting(
         "PROCESSES",
-        "of the API",
+        "number of API processes",
         parse=whole_number(1, 256),
         default=_cores,
         development=1,
@@ -98,35 +101,34 @@ class Server:
     )
     cors_origins: tuple[str, ...] = setting(
         "CORS_ORIGINS",
-        "a list; origins may have any scheme (`capacitor://localhost`)",
+        "list of origins whose pages may call the API, with any scheme (`capacitor://localhost`)",
         parse=origins,
         default=(),
     )
     allowed_hosts: tuple[str, ...] = setting(
         "ALLOWED_HOSTS",
-        "a list. With none any is served, since nothing is built from it; in development pages are served to this"
-        " machine's names only. Health is served to any host",
+        "list of hosts that are served. Without it any Host is served, because nothing is built from it; in"
+        " development, pages are served to the names of this machine only. Health checks are served to any host",
         parse=hosts,
         default=(),
     )
     trusted_proxies: tuple[Network, ...] = setting(
         "TRUSTED_PROXIES",
-        "a list of addresses or networks, whose `X-Forwarded-For` is trusted",
+        "list of addresses or networks whose `X-Forwarded-For` is trusted",
         parse=networks,
         check=_proxies_only,
         default=(),
     )
     metrics_token: str | None = setting(
         "METRICS_TOKEN",
-        "a bearer token that `/metrics` then asks for: `authorization: {credentials: …}` in Prometheus",
+        "bearer token that `/metrics` requires: `authorization: {credentials: …}` in Prometheus",
         parse=bearer_token,
         optional=True,
     )
     drain: timedelta = setting(
         "DRAIN_SECONDS",
-        "on SIGTERM, how long `/health/ready` answers 503 while requests are still served, before the listener"
-        " closes: behind a load balancer a few of its probes, and less than what the platform waits before it kills"
-        " (less ten seconds for the last requests)",
+        "seconds after SIGTERM for which `/health/ready` answers 503 while requests are still served. Behind a load"
+        " balancer set a few probe intervals, and at least ten seconds less than the platform waits before it kills",
         parse=seconds(0, LONGEST_DRAIN),
         default=timedelta(),
     )

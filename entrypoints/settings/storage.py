@@ -55,15 +55,15 @@ def _data_dir(reader: SettingsReader) -> Path:
 class Storage:
     env: Literal["development", "production"] = setting(
         "ENV",
-        "`development` or `production`. Production makes up no secret and takes nothing from `.env`",
+        "`development` or `production`. Production generates no secrets and does not read `.env`",
         parse=environment,
         default=_given_env,
         shown="production; development for `make run`",
     )
     database_url: str = setting(
         "DATABASE_URL",
-        "tested with PostgreSQL 18; takes several hosts and libpq's options (`sslmode`, `sslrootcert`,"
-        " `target_session_attrs`, `options`, …); behind PgBouncer in transaction mode add `?pgbouncer=true`, set"
+        "tested with PostgreSQL 18. Takes several hosts and libpq's options (`sslmode`, `sslrootcert`,"
+        " `target_session_attrs`, `options`, …). Behind PgBouncer in transaction mode add `?pgbouncer=true`, set"
         " `server_login_retry = 1` there, and `statement_timeout` and `idle_in_transaction_session_timeout` on the"
         " role",
         parse=postgres_url,
@@ -72,16 +72,16 @@ class Storage:
     )
     redis_url: str = setting(
         "REDIS_URL",
-        "tested with Valkey 8; `redis://`, `redis+sentinel://:password@host:26379,host2:26379/0?service=main` (and"
-        " `&sentinel_password=`) or `redis+cluster://:password@host:6379,host2:6379`; one for all processes, a"
-        " database of its own, `noeviction`; all keys begin with `{latchkey}`",
+        "tested with Valkey 8. `redis://`, `redis+sentinel://:password@host:26379,host2:26379/0?service=main` (and"
+        " `&sentinel_password=`) or `redis+cluster://:password@host:6379,host2:6379`. All processes use the same"
+        " database with `noeviction`, and nothing else does; all keys begin with `{latchkey}`",
         parse=redis_url,
         default=running("REDIS_URL"),
         shown="embedded in `make run`",
     )
     data_dir: Path = setting(
         "DATA_DIR",
-        "what `make run` keeps: engines, secrets, mailbox",
+        "data of `make run`: engines, secrets, mailbox",
         parse=in_root,
         default=_data_dir,
         shown="`.data`",

@@ -72,57 +72,57 @@ def _made_keys(reader: SettingsReader) -> Path:
 class Tokens:
     secret_keys: tuple[bytes, ...] = setting(
         "SECRET_KEY",
-        "at least 32 random bytes; in a list the first signs and all verify",
+        "at least 32 random bytes. In a list the first one signs and all verify",
         parse=secrets,
         development=_made_secret,
         shown="made in development",
     )
     signing_keys: Path = setting(
         "SIGNING_KEYS",
-        "a PEM file or, to rotate, a folder of `*.pem` files (P-256, Ed25519, or RSA of 2048 bits and more);"
-        " looked at once a second; the newest by name signs, all verify",
+        "PEM file or, to rotate, folder of `*.pem` files (P-256, Ed25519, or RSA of 2048 bits and more), checked for"
+        " changes every second. The newest by name signs, all verify",
         parse=key_files,
         development=_made_keys,
         shown="made in development",
     )
     key_delay: timedelta = setting(
         "KEY_DELAY",
-        "seconds for which a new key verifies before it signs, since other verifiers reload the key set about"
-        " every half minute; more where a mount is slower",
+        "seconds for which a new key verifies before it signs, because other verifiers reload the key set about every"
+        " half minute; more if a mount is slower",
         parse=seconds(most=LONGEST_KEY_DELAY),
         default=timedelta(seconds=60),
         development=timedelta(seconds=5),
     )
     audience: tuple[str, ...] = setting(
         "AUDIENCE",
-        "more audiences of access tokens: a list of names or URIs in `aud`, beside `LATCHKEY_PUBLIC_URL`. Set it"
-        " once every process runs 0.3",
+        "list of additional audiences of access tokens: names or URIs in `aud`, beside `LATCHKEY_PUBLIC_URL`. Set it"
+        " after all processes run 0.3",
         parse=audience,
         default=(),
     )
     access_ttl: timedelta = setting(
         "ACCESS_TTL",
-        "seconds that an access token lives; an hour at most",
+        "lifetime of an access token in seconds; at most 3600",
         parse=seconds(most=LONGEST_ACCESS),
         default=timedelta(minutes=10),
     )
     refresh_ttl: timedelta = setting(
         "REFRESH_TTL",
-        "seconds that an idle session lives",
+        "seconds after which an idle session expires",
         parse=seconds(),
         default=timedelta(days=7),
         shown="604800 (7 days)",
     )
     session_ttl: timedelta = setting(
         "SESSION_TTL",
-        "seconds that any session lives",
+        "maximum age of a session in seconds",
         parse=seconds(),
         default=timedelta(days=30),
         shown="2592000 (30 days)",
     )
     max_sessions: int = setting(
         "MAX_SESSIONS",
-        "of one user, alive at a time; a new one ends the oldest",
+        "active sessions of one user; a new session ends the oldest",
         parse=whole_number(1, 1000),
         default=100,
     )
