@@ -21,19 +21,19 @@ from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import Mailer, MailRefused
 from domain.outbox import RenderedMail
-from tests.support.letters import FROM, LETTER
+from tests.support.rendered_mails import FROM, RENDERED_MAIL
 from tests.support.smtp_servers import honest
 
 pytestmark = pytest.mark.anyio
 
 FOREIGN = replace(
-    LETTER,
+    RENDERED_MAIL,
     subject="Bestätigen Sie Ihre Adresse \u2713 " * 5,
     text="Grüße \u2028 \n.\n \n\tx \n" + "ü" * 1500,
     html="<p>ü</p>",
 )
 # fmt: off
-LONG = replace(LETTER, text="x" * 2000)
+LONG = replace(RENDERED_MAIL, text="x" * 2000)
 NOT_ONE_ADDRESS = [
     "ada@example.com, eve@example.com", "ada@example.com,eve@example.com", "Ada <ada@example.com>",
     "ada@example.com>\r\nRCPT TO:<eve@example.com", "ada@example.com\r\nBcc: eve@example.com", "ada@example.com\n",
@@ -58,7 +58,7 @@ async def smtp_inbox(_folder: Path) -> AsyncIterator[Inbox]:
     async with honest() as inbox:
         mailer = SmtpMailer(parse_smtp_url(f"smtp://127.0.0.1:{inbox.port}"), mail_from=FROM)
         yield Inbox(mailer, lambda: [envelope.original_content or b"" for envelope in inbox.envelopes])
-        assert all(envelope.rcpt_tos == [LETTER.recipient] for envelope in inbox.envelopes)
+        assert all(envelope.rcpt_tos == [RENDERED_MAIL.recipient] for envelope in inbox.envelopes)
         assert all(envelope.mail_from == "no-reply@id.example.org" for envelope in inbox.envelopes)
 
 
@@ -83,7 +83,7 @@ def parsed(content: bytes) -> EmailMessage:
     return message
 
 
-@pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
+@pytest.mark.parametrize("letter", [RENDERED_MAIL, LONG, FOREIGN], ids=["plain", "long", "foreign"])
 async def test_mail_arrives_unchanged(inbox: Inbox, letter: RenderedMail) -> None:
     await inbox.mailer.send(letter)
     (content,) = inbox.received()
@@ -104,7 +104,7 @@ async def test_mail_arrives_unchanged(inbox: Inbox, letter: RenderedMail) -> Non
     assert (text, html) == (letter.text.rstrip("\n"), letter.html.rstrip("\n"))
 
 
-@pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
+@pytest.mark.parametrize("letter", [RENDERED_MAIL, LONG, FOREIGN], ids=["plain", "long", "foreign"])
 async def test_mail_is_ascii_with_crlf_and_lines_below_998_characters(inbox: Inbox, letter: RenderedMail) -> None:
     await inbox.mailer.send(letter)
     (content,) = inbox.received()
@@ -114,26 +114,26 @@ async def test_mail_is_ascii_with_crlf_and_lines_below_998_characters(inbox: Inb
 
 
 async def test_a_mail_sent_twice_has_the_same_bytes(inbox: Inbox) -> None:
-    await inbox.mailer.send(LETTER)
-    await inbox.mailer.send(LETTER)
+    await inbox.mailer.send(RENDERED_MAIL)
+    await inbox.mailer.send(RENDERED_MAIL)
     assert len(set(inbox.received())) == 1
 
 
 async def test_mails_of_a_session_arrive_as_if_sent_alone(inbox: Inbox) -> None:
-    other = replace(LETTER, id=UUID(int=1))
+    other = replace(RENDERED_MAIL, id=UUID(int=1))
     async with inbox.mailer.session() as mailer:
         await mailer.send(other)
-        await mailer.send(LETTER)
-    await inbox.mailer.send(LETTER)
+        await mailer.send(RENDERED_MAIL)
+    await inbox.mailer.send(RENDERED_MAIL)
     assert sorted({parsed(content)["Message-ID"] for content in inbox.received()}) == [
-        f"<{letter.id}@id.example.org>" for letter in (other, LETTER)
+        f"<{letter.id}@id.example.org>" for letter in (other, RENDERED_MAIL)
     ]
 
 
 @pytest.mark.parametrize("recipient", NOT_ONE_ADDRESS)
 async def test_recipient_must_be_one_bare_address(inbox: Inbox, recipient: str) -> None:
     with pytest.raises(MailRefused) as refused:
-        await inbox.mailer.send(replace(LETTER, recipient=recipient))
+        await inbox.mailer.send(replace(RENDERED_MAIL, recipient=recipient))
     assert "token" not in str(refused.value)
     assert inbox.received() == []
 
@@ -142,7 +142,7 @@ async def test_recipient_must_be_one_bare_address(inbox: Inbox, recipient: str) 
 @example(local="=?ada")
 @example(local="ada=?utf-8?q?x")
 def test_an_unusual_address_is_written_exactly_or_refused(local: str) -> None:
-    letter = replace(LETTER, recipient=f"{local}@example.com")
+    letter = replace(RENDERED_MAIL, recipient=f"{local}@example.com")
     try:
         content = message_bytes(letter, parse_sender(FROM))
     except MailRefused:
@@ -157,7 +157,7 @@ def test_an_unusual_address_is_written_exactly_or_refused(local: str) -> None:
 )
 async def test_a_subject_cannot_inject_a_header(inbox: Inbox, ending: str) -> None:
     with pytest.raises(ValueError, match="Subject"):
-        await inbox.mailer.send(replace(LETTER, subject="Hello" + ending))
+        await inbox.mailer.send(replace(RENDERED_MAIL, subject="Hello" + ending))
     assert inbox.received() == []
 
 

@@ -13,13 +13,15 @@ from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import MailDelayed, MailRefused
 from domain.outbox import RenderedMail
 from tests.support.certificates import Authority
-from tests.support.letters import FROM, LETTER
+from tests.support.rendered_mails import FROM, RENDERED_MAIL
 from tests.support.smtp_clients import all_in, mailer
 from tests.support.smtp_servers import DRIP, DROP, STALL, Script, honest, scripted
 
 pytestmark = pytest.mark.anyio
 
-LETTERS = [replace(LETTER, id=UUID(int=number), recipient=f"ada{number}@example.com") for number in range(1, 6)]
+LETTERS = [
+    replace(RENDERED_MAIL, id=UUID(int=number), recipient=f"ada{number}@example.com") for number in range(1, 6)
+]
 
 
 def connection_count(server: Script) -> int:

@@ -9,7 +9,7 @@ from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import SmtpServer, Tls, parse_smtp_url
 from application.mail.ports import MailDelayed
 from tests.support.certificates import Authority
-from tests.support.letters import FROM, LETTER
+from tests.support.rendered_mails import FROM, RENDERED_MAIL
 from tests.support.smtp_servers import honest, scripted
 
 pytestmark = pytest.mark.anyio
@@ -27,15 +27,15 @@ def mailer(url: str, trust: ssl.SSLContext | None) -> SmtpMailer:
 async def test_mail_is_sent_over_starttls_with_a_trusted_certificate(authority: Authority) -> None:
     async with honest(starttls=authority.server("localhost"), login=True) as inbox:
         url = f"smtp://ada:right%20one@localhost:{inbox.port}?tls=starttls"
-        await mailer(url, authority.trust).send(LETTER)
+        await mailer(url, authority.trust).send(RENDERED_MAIL)
     assert len(inbox.envelopes) == 1
     assert inbox.logins == [(b"ada", b"right one")]
 
 
 async def test_mail_is_sent_over_implicit_tls_with_a_trusted_certificate(authority: Authority) -> None:
     async with honest(implicit=authority.server("localhost", "127.0.0.1")) as inbox:
-        await mailer(f"smtps://127.0.0.1:{inbox.port}", authority.trust).send(LETTER)
-        await mailer(f"smtp://localhost:{inbox.port}?tls=implicit", authority.trust).send(LETTER)
+        await mailer(f"smtps://127.0.0.1:{inbox.port}", authority.trust).send(RENDERED_MAIL)
+        await mailer(f"smtp://localhost:{inbox.port}?tls=implicit", authority.trust).send(RENDERED_MAIL)
     assert len(inbox.envelopes) == 2
 
 
@@ -51,7 +51,7 @@ async def test_an_invalid_certificate_delays_the_mail(
     server = honest(starttls=shown) if way == "starttls" else honest(implicit=shown)
     async with server as inbox:
         with pytest.raises(MailDelayed, match="CERTIFICATE_VERIFY_FAILED"):
-            await mailer(f"smtp://localhost:{inbox.port}?tls={way}", trust).send(LETTER)
+            await mailer(f"smtp://localhost:{inbox.port}?tls={way}", trust).send(RENDERED_MAIL)
     assert inbox.envelopes == []
 
 
@@ -71,7 +71,7 @@ async def test_missing_starttls_never_falls_back_to_plain_text(authority: Author
     async with scripted(**answers) as server:
         url = f"smtp://ada:secret@localhost:{server.port}?tls=starttls"
         with pytest.raises(MailDelayed) as delayed:
-            await mailer(url, authority.trust).send(LETTER)
+            await mailer(url, authority.trust).send(RENDERED_MAIL)
     assert "secret" not in str(delayed.value)
     assert {line.split()[0] for line in server.heard if line.isascii() and line.isprintable()} <= {
         "EHLO",

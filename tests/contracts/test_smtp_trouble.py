@@ -11,7 +11,7 @@ from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_session import SmtpTimeouts
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
-from tests.support.letters import FROM, LETTER
+from tests.support.rendered_mails import FROM, RENDERED_MAIL
 from tests.support.smtp_clients import all_in, mailer
 from tests.support.smtp_servers import DRIP, DROP, STALL, scripted
 
@@ -24,7 +24,7 @@ NAMED = ENVELOPE[1:]
 
 async def test_wire_shows_one_recipient_and_nothing_else() -> None:
     async with scripted() as server:
-        await mailer(server).send(LETTER)
+        await mailer(server).send(RENDERED_MAIL)
     assert server.heard == [
         "EHLO id.example.org",
         "MAIL FROM:<no-reply@id.example.org>",
@@ -38,8 +38,8 @@ async def test_wire_shows_one_recipient_and_nothing_else() -> None:
 
 async def test_a_mail_sent_twice_has_the_same_bytes_on_the_wire() -> None:
     async with scripted() as server:
-        await mailer(server).send(LETTER)
-        await mailer(server).send(LETTER)
+        await mailer(server).send(RENDERED_MAIL)
+        await mailer(server).send(RENDERED_MAIL)
     assert server.letters[0] == server.letters[1]
 
 
@@ -67,7 +67,7 @@ async def test_a_mail_sent_twice_has_the_same_bytes_on_the_wire() -> None:
 async def test_a_refused_recipient_refuses_the_mail(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailRefused, match=answer[:3]):
-            await mailer(server).send(LETTER)
+            await mailer(server).send(RENDERED_MAIL)
 
 
 @pytest.mark.parametrize("stage", NAMED)
@@ -94,7 +94,7 @@ async def test_a_refused_recipient_refuses_the_mail(stage: str, answer: str) -> 
 async def test_refused_sender_or_server_error_delays(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed, match=answer[:3]) as delayed:
-            await mailer(server).send(LETTER)
+            await mailer(server).send(RENDERED_MAIL)
     assert type(delayed.value) is MailDelayed
 
 
@@ -106,7 +106,7 @@ async def test_a_refusal_before_the_recipient_concerns_the_server(stage: str, an
     async with scripted(**script) as server:
         url = parse_smtp_url(f"smtp://ada:secret@127.0.0.1:{server.port}?tls={tls}")
         with pytest.raises(MailServerRefused):
-            await SmtpMailer(url, mail_from=FROM).send(LETTER)
+            await SmtpMailer(url, mail_from=FROM).send(RENDERED_MAIL)
     assert not server.letters
 
 
@@ -114,7 +114,7 @@ async def test_a_refusal_before_the_recipient_concerns_the_server(stage: str, an
 async def test_a_mail_without_an_answer_to_its_end_is_unanswered(answer: str) -> None:
     async with scripted(END=answer) as server:
         with pytest.raises(MailUnanswered):
-            await mailer(server, timeouts=replace(SmtpTimeouts(), end=0.3)).send(LETTER)
+            await mailer(server, timeouts=replace(SmtpTimeouts(), end=0.3)).send(RENDERED_MAIL)
     assert len(server.letters) == 1
 
 
@@ -123,13 +123,13 @@ async def test_a_mail_without_an_answer_to_its_end_is_unanswered(answer: str) ->
 async def test_a_mail_that_was_not_sent_is_delayed(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed) as delayed:
-            await mailer(server, timeouts=all_in(0.3)).send(LETTER)
+            await mailer(server, timeouts=all_in(0.3)).send(RENDERED_MAIL)
     assert type(delayed.value) is MailDelayed
 
 
 async def test_any_2xx_answer_to_the_end_is_success() -> None:
     async with scripted(END="299 odd") as server:
-        await mailer(server).send(LETTER)
+        await mailer(server).send(RENDERED_MAIL)
     assert len(server.letters) == 1
 
 
@@ -148,7 +148,7 @@ async def test_sender_is_called_while_a_mail_is_being_sent(stage: str, sent: boo
 
     async with scripted(**{stage: STALL}) as server:
         with anyio.fail_after(20), pytest.raises(KeyError):
-            await mailer(server, progress_interval=0.3).send(LETTER, still_sending)
+            await mailer(server, progress_interval=0.3).send(RENDERED_MAIL, still_sending)
         with anyio.fail_after(20):
             await server.left.wait()
     assert calls[:2] == [sent, sent]
@@ -162,7 +162,7 @@ async def test_a_cancelled_send_reports_whether_the_mail_was_sent(stage: str, la
         heard.append(sent)
 
     async with scripted(**{stage: STALL}) as server:
-        sending = asyncio.create_task(mailer(server).send(LETTER, still_sending))
+        sending = asyncio.create_task(mailer(server).send(RENDERED_MAIL, still_sending))
         with anyio.fail_after(20):
             await server.silent.wait()
             sending.cancel()
@@ -176,7 +176,7 @@ async def test_a_cancelled_send_reports_whether_the_mail_was_sent(stage: str, la
 async def test_any_other_error_delays(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed):
-            await mailer(server).send(LETTER)
+            await mailer(server).send(RENDERED_MAIL)
 
 
 @pytest.mark.parametrize("stage", ["HI", "EHLO"])
@@ -184,7 +184,7 @@ async def test_any_other_error_delays(stage: str, answer: str) -> None:
 async def test_a_server_that_refuses_the_session_delays(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed):
-            await mailer(server).send(LETTER)
+            await mailer(server).send(RENDERED_MAIL)
     assert not server.letters
 
 
@@ -192,20 +192,20 @@ async def test_a_server_that_refuses_the_session_delays(stage: str, answer: str)
 async def test_authentication_errors_do_not_park_mails(answer: str) -> None:
     async with scripted(MAIL=answer) as server:
         with pytest.raises(MailDelayed, match=answer[:3]):
-            await mailer(server).send(LETTER)
+            await mailer(server).send(RENDERED_MAIL)
 
 
 async def test_refused_connection_delays() -> None:
     async with scripted() as server:
         pass
     with pytest.raises(MailDelayed, match="connecting"):
-        await mailer(server).send(LETTER)
+        await mailer(server).send(RENDERED_MAIL)
 
 
 @pytest.mark.parametrize("answer", [DROP, "500 no good-bye", "nonsense"])
 async def test_accepted_mail_is_sent_whatever_quit_answers(answer: str) -> None:
     async with scripted(QUIT=answer) as server:
-        await mailer(server).send(LETTER)
+        await mailer(server).send(RENDERED_MAIL)
     assert len(server.letters) == 1
 
 
@@ -214,7 +214,7 @@ async def test_accepted_mail_is_sent_whatever_quit_answers(answer: str) -> None:
 async def test_slow_server_ends_at_the_deadline(stage: str, way: str) -> None:
     async with scripted(**{stage: way}) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="no answer in time"):
-            await mailer(server, timeouts=all_in(0.3)).send(LETTER)
+            await mailer(server, timeouts=all_in(0.3)).send(RENDERED_MAIL)
         with anyio.fail_after(20):
             await server.left.wait()
 
@@ -222,13 +222,13 @@ async def test_slow_server_ends_at_the_deadline(stage: str, way: str) -> None:
 async def test_connecting_has_its_own_deadline() -> None:
     async with scripted(EHLO=STALL) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="connecting: no answer in time"):
-            await mailer(server, timeouts=replace(SmtpTimeouts(), reply=0.2)).send(LETTER)
+            await mailer(server, timeouts=replace(SmtpTimeouts(), reply=0.2)).send(RENDERED_MAIL)
 
 
 async def test_a_cancelled_send_closes_the_connection() -> None:
     async with scripted(DATA=STALL) as server:
         reached = server.awaited["DATA"] = asyncio.Event()
-        sending = asyncio.create_task(mailer(server).send(LETTER))
+        sending = asyncio.create_task(mailer(server).send(RENDERED_MAIL))
         with anyio.fail_after(20):
             await reached.wait()
             sending.cancel()
@@ -242,7 +242,7 @@ async def test_quoted_text_of_a_server_is_redacted(stage: str) -> None:
     link = "https://id.example.org/verify?token=" + "x" * 200
     async with scripted(**{stage: f"550 5.7.1 Spam: \x1b[31m {link} ({link[:40]}) token={'x' * 20}"}) as server:
         with pytest.raises(MailDelayed, match=r"550 5\.7\.1 Spam:") as refused:
-            await mailer(server).send(LETTER)
+            await mailer(server).send(RENDERED_MAIL)
     assert "token" not in str(refused.value)
     assert "example.org/" not in str(refused.value)
     assert str(refused.value).isprintable()
@@ -251,7 +251,7 @@ async def test_quoted_text_of_a_server_is_redacted(stage: str) -> None:
 async def test_a_refused_login_delays_and_its_answer_is_not_repeated() -> None:
     async with scripted(EHLO="250-hello\r\n250 AUTH PLAIN", AUTH="535 no, not hunter2") as server:
         with pytest.raises(MailDelayed, match="connecting: 535") as delayed:
-            await mailer(server, user="ada:hunter2@").send(LETTER)
+            await mailer(server, user="ada:hunter2@").send(RENDERED_MAIL)
     assert "hunter2" not in str(delayed.value)
     assert [line.split()[0] for line in server.heard] == ["EHLO", "AUTH"]
 
@@ -259,6 +259,6 @@ async def test_a_refused_login_delays_and_its_answer_is_not_repeated() -> None:
 async def test_an_unsendable_mail_sends_no_command() -> None:
     async with scripted() as server:
         with pytest.raises(MailRefused):
-            await mailer(server).send(replace(LETTER, id=UUID(int=1), recipient="a@b.c>\r\nRCPT TO:<d@e.f"))
+            await mailer(server).send(replace(RENDERED_MAIL, id=UUID(int=1), recipient="a@b.c>\r\nRCPT TO:<d@e.f"))
     assert server.heard == []
     assert not server.left.is_set()

@@ -34,10 +34,10 @@ class Sweep:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.admin = Client(service).log_in(service.user("admin", role=Role.ADMIN))
-        self.nobody = Client(service)
+        self.anonymous = Client(service)
         self.program = Client(service)
         self.program.auth = service.program()
-        self.calls = calls(self.nobody.get("/openapi.json").json())
+        self.calls = calls(self.anonymous.get("/openapi.json").json())
         member = service.user("member")
         [user] = self.admin.get("/v1/users", params={"query": member}).json()["items"]
         self.member_id: str = user["id"]
@@ -50,7 +50,7 @@ class Sweep:
     def client(self, call: Call) -> Client:
         if call.client:
             return self.program
-        return self.admin if call.caller else self.nobody
+        return self.admin if call.caller else self.anonymous
 
     def send(self, call: Call, content: bytes | Iterator[bytes] | None, query: str = "") -> httpx.Response:
         path = call.at(self.member_id) + (f"?{query}" if query else "")
@@ -69,7 +69,7 @@ def prepared(shared_service: Service) -> Iterator[Sweep]:
     made = Sweep(shared_service)
     yield made
     made.admin.close()
-    made.nobody.close()
+    made.anonymous.close()
     made.program.close()
 
 
@@ -81,7 +81,7 @@ def sweep(prepared: Sweep) -> Iterator[Sweep]:
     surprises, prepared.surprises = prepared.surprises, []
     assert surprises == []
     assert stored_rows(prepared.service) == before
-    assert prepared.nobody.get("/health/ready").status_code == 200
+    assert prepared.anonymous.get("/health/ready").status_code == 200
 
 
 def test_malformed_body_is_refused_by_every_call(sweep: Sweep) -> None:
@@ -108,14 +108,14 @@ def test_problem_names_each_bad_field_and_its_error(sweep: Sweep) -> None:
     surrogate, user = "The body contains invalid Unicode: a lone surrogate.", f"/v1/users/{sweep.member_id}"
 
     def posted(content: bytes, path: str = login) -> httpx.Response:
-        return sweep.nobody.post(path, content=content, headers=JSON)
+        return sweep.anonymous.post(path, content=content, headers=JSON)
 
     def patched(content: bytes) -> httpx.Response:
         return sweep.admin.patch(user, content=content, headers=JSON)
 
     cases = [
-        (sweep.nobody.post(login, headers=JSON), required),
-        (sweep.nobody.post(login), required),
+        (sweep.anonymous.post(login, headers=JSON), required),
+        (sweep.anonymous.post(login), required),
         (sweep.admin.request("DELETE", "/v1/me"), [("password", "is required")]),
         (sweep.admin.request("PATCH", user), [("", "A JSON body is required.")]),
         (posted(b"{}"), required),
@@ -160,10 +160,10 @@ def test_problem_names_each_bad_field_and_its_error(sweep: Sweep) -> None:
 
 def test_a_problem_names_at_most_32_fields(sweep: Sweep) -> None:
     body = json.dumps({f"x{number}": number for number in range(2000)})
-    answer = sweep.nobody.post("/v1/login", content=body, headers=JSON)
+    answer = sweep.anonymous.post("/v1/login", content=body, headers=JSON)
     sweep.expect(answer, 400, "malformed", "many")
     assert len(errors_of(answer)) == 32
-    answer = sweep.nobody.get("/health/live?" + "&".join(f"x{number}" for number in range(2000)))
+    answer = sweep.anonymous.get("/health/live?" + "&".join(f"x{number}" for number in range(2000)))
     sweep.expect(answer, 400, "malformed", "many")
     assert len(errors_of(answer)) == 32
 
@@ -179,11 +179,11 @@ def test_refusals_do_not_mention_python_types(sweep: Sweep) -> None:
 
 def test_registration_reports_every_bad_field(sweep: Sweep) -> None:
     bad = {"email": "nobody", "username": "x", "password": "short"}
-    answer = sweep.nobody.post("/v1/register", json=bad)
+    answer = sweep.anonymous.post("/v1/register", json=bad)
     sweep.expect(answer, 422, "email_invalid", bad)
     found = [(error["field"], error["code"]) for error in answer.json()["errors"]]
     assert found == [("email", "email_invalid"), ("username", "username_invalid"), ("password", "too_short")]
-    answer = sweep.nobody.post("/v1/register", json={**bad, "email": unique_email()})
+    answer = sweep.anonymous.post("/v1/register", json={**bad, "email": unique_email()})
     sweep.expect(answer, 422, "username_invalid", bad)
     assert [error["field"] for error in answer.json()["errors"]] == ["username", "password"]
 
@@ -203,7 +203,7 @@ def test_body_over_32_kib_is_too_large_with_and_without_a_length(sweep: Sweep) -
 
 def test_body_of_exactly_32_kib_is_accepted(sweep: Sweep) -> None:
     body = json.dumps({"refresh_token": "nobody-has-this-token"}).encode()
-    answer = sweep.nobody.post("/v1/refresh", content=body.ljust(32 * 1024), headers=JSON)
+    answer = sweep.anonymous.post("/v1/refresh", content=body.ljust(32 * 1024), headers=JSON)
     assert code(answer) == "token_invalid"
 
 
@@ -241,7 +241,7 @@ def test_json_media_type_is_accepted_in_every_valid_form(sweep: Sweep) -> None:
         ),
         *("application/json; profile=x; v=1", "application/JSON ;charset", "application/json; odata=verbose"),
     ):
-        answer = sweep.nobody.post(
+        answer = sweep.anonymous.post(
             "/v1/refresh", content=b'{"refresh_token": "x"}', headers={"Content-Type": media_type}
         )
         sweep.expect(answer, 401, "token_invalid", media_type)
@@ -250,10 +250,10 @@ def test_json_media_type_is_accepted_in_every_valid_form(sweep: Sweep) -> None:
 def test_forms_are_accepted_by_pages_only(sweep: Sweep) -> None:
     for page in ("/verify", "/reset"):
         for media_type in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
-            answer = sweep.nobody.post(page, content=b'{"token": "x"}', headers={"Content-Type": media_type})
+            answer = sweep.anonymous.post(page, content=b'{"token": "x"}', headers={"Content-Type": media_type})
             sweep.expect(answer, 415, "unsupported_media_type", media_type)
         for body in (b"token=a%00b", b"token=" + b"x" * 33 * 1024, b"\xff\xfe=%ff", b"&" * 2000, b"token", b""):
-            answer = sweep.nobody.post(
+            answer = sweep.anonymous.post(
                 page, content=body, headers={"Content-Type": "application/x-www-form-urlencoded"}
             )
             assert 400 <= answer.status_code < 500, (page, body[:20], answer.text)
@@ -331,7 +331,7 @@ def test_an_unknown_route_is_not_found(sweep: Sweep) -> None:
         for method in ("GET", "POST", "DELETE"):
             sweep.expect(sweep.admin.request(method, path), 404, "not_found", method)
     for name in NO_MAIL:
-        sweep.expect(sweep.nobody.get(f"/dev/mail/{name}"), 404, "not_found", "Mail not found")
+        sweep.expect(sweep.anonymous.get(f"/dev/mail/{name}"), 404, "not_found", "Mail not found")
 
 
 def test_path_with_invalid_utf8_nul_or_encoded_slash_is_malformed(sweep: Sweep) -> None:
@@ -393,11 +393,11 @@ def test_no_other_header_replaces_a_token(sweep: Sweep) -> None:
         ("X-Auth-Role", "admin"),
         ("X-Forwarded-For", "127.0.0.1"),
     ):
-        sweep.expect(sweep.nobody.get("/v1/users", headers={name: value}), 401, "token_missing", name)
+        sweep.expect(sweep.anonymous.get("/v1/users", headers={name: value}), 401, "token_missing", name)
 
 
 def test_range_and_encoding_headers_change_nothing(sweep: Sweep) -> None:
-    client = sweep.nobody
+    client = sweep.anonymous
     for path in ("/openapi.json", "/.well-known/jwks.json", "/docs"):
         plain = client.get(path)
         for headers in (
@@ -425,9 +425,9 @@ def test_token_is_checked_before_the_body(sweep: Sweep) -> None:
             (b"x" * 33 * 1024, JSON),
             (None, {}),
         ):
-            answer = sweep.nobody.request(call.method, call.at(sweep.member_id), content=body, headers=headers)
+            answer = sweep.anonymous.request(call.method, call.at(sweep.member_id), content=body, headers=headers)
             sweep.expect(answer, 401, "invalid_credentials" if call.client else "token_missing", headers)
-        answer = sweep.nobody.request(call.method, call.at(sweep.member_id), params={"unknown": "1"})
+        answer = sweep.anonymous.request(call.method, call.at(sweep.member_id), params={"unknown": "1"})
         sweep.expect(answer, 401, "invalid_credentials" if call.client else "token_missing", "unknown parameter")
 
 
@@ -546,14 +546,14 @@ def test_only_a_valid_authorization_is_accepted(service: Service) -> None:
 def test_authorization_scheme_is_case_insensitive(sweep: Sweep) -> None:
     for scheme in ("Bearer", "bearer", "BEARER"):
         header = {"Authorization": f"{scheme} {sweep.admin.pair['access_token']}"}
-        assert sweep.nobody.get("/v1/me", headers=header).status_code == 200
+        assert sweep.anonymous.get("/v1/me", headers=header).status_code == 200
 
 
 def test_two_authorization_headers_are_refused(sweep: Sweep) -> None:
     right = ("Authorization", sweep.admin.headers["Authorization"])
     for other in (right, ("Authorization", "Basic eA=="), ("authorization", "Bearer x")):
         for headers in ([right, other], [other, right]):
-            answer = sweep.nobody.get("/v1/me", headers=headers)
+            answer = sweep.anonymous.get("/v1/me", headers=headers)
             assert code(answer) in {"token_invalid", "token_missing"}
 
 
@@ -564,8 +564,8 @@ def test_token_outside_the_authorization_header_is_ignored(sweep: Sweep) -> None
         {"X-Access-Token": token},
         {"Proxy-Authorization": f"Bearer {token}"},
     ):
-        sweep.expect(sweep.nobody.get("/v1/me", headers=headers), 401, "token_missing", headers)
-    sweep.expect(sweep.nobody.get(f"/v1/me?access_token={token}"), 401, "token_missing", "in the query")
+        sweep.expect(sweep.anonymous.get("/v1/me", headers=headers), 401, "token_missing", headers)
+    sweep.expect(sweep.anonymous.get(f"/v1/me?access_token={token}"), 401, "token_missing", "in the query")
 
 
 def test_each_kind_of_token_works_for_its_own_purpose_only(service: Service) -> None:
@@ -615,11 +615,11 @@ def test_each_kind_of_token_works_for_its_own_purpose_only(service: Service) -> 
 def test_reset_accepts_no_user_field_and_no_invalid_link(sweep: Sweep) -> None:
     for victim in ({"user_id": sweep.member_id}, {"email": "victim@example.org"}):
         body = {name: SAMPLES[name] for name in ("token", "new_password", "confirm_password")}
-        sweep.expect(sweep.nobody.post("/v1/password/reset", json={**body, **victim}), 400, "malformed", victim)
+        sweep.expect(sweep.anonymous.post("/v1/password/reset", json={**body, **victim}), 400, "malformed", victim)
     for token in ("", " ", "x", "." * 600, "a.b.c", "é.é"):
         body = {"token": token, "new_password": PASSWORD, "confirm_password": PASSWORD}
-        sweep.expect(sweep.nobody.post("/v1/password/reset", json=body), 400, "link_invalid", token)
-        sweep.expect(sweep.nobody.post("/v1/verify", json={"token": token}), 400, "link_invalid", token)
+        sweep.expect(sweep.anonymous.post("/v1/password/reset", json=body), 400, "link_invalid", token)
+        sweep.expect(sweep.anonymous.post("/v1/verify", json={"token": token}), 400, "link_invalid", token)
 
 
 BODY = b'{"refresh_token":"x"}'
@@ -699,7 +699,7 @@ def test_a_request_that_breaks_the_protocol_is_refused_or_dropped(sweep: Sweep) 
 def test_url_or_headers_of_20_kb_are_too_large(sweep: Sweep) -> None:
     long = "x" * 20_000
     for path in (f"/{long}", f"/health/live?{long}"):
-        sweep.expect(sweep.nobody.get(path), 414, "too_large", path[:20])
+        sweep.expect(sweep.anonymous.get(path), 414, "too_large", path[:20])
     for headers in ([("X-Long", long)], [("X-Many", "x" * 100)] * 200):
-        sweep.expect(sweep.nobody.get("/health/live", headers=headers), 431, "too_large", str(headers)[:20])
-    assert sweep.nobody.get("/health/live", headers={"X-Long": "x" * 8000}).status_code == 200
+        sweep.expect(sweep.anonymous.get("/health/live", headers=headers), 431, "too_large", str(headers)[:20])
+    assert sweep.anonymous.get("/health/live", headers={"X-Long": "x" * 8000}).status_code == 200

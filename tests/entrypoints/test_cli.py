@@ -339,10 +339,10 @@ def test_role_for_an_unverified_user_is_refused_with_a_hint(service: Service) ->
 def test_operator_cannot_remove_the_last_admin(isolated_service: Service) -> None:
     email = "only@example.org"
     isolated_service.user(email, role=Role.ADMIN)
-    unproven = isolated_service.cli(
-        "users", "create", "--email", "unproven@example.org", "--role", "admin", stdin=PASSWORD
+    created = isolated_service.cli(
+        "users", "create", "--email", "unverified@example.org", "--role", "admin", stdin=PASSWORD
     )
-    assert unproven.returncode == 0
+    assert created.returncode == 0
     refused = isolated_service.cli("users", "grant", "--email", email, "--role", "member")
     assert refused.returncode == 1
     assert "last_admin" in refused.stderr

@@ -577,8 +577,8 @@ async def test_doctor_reports_a_public_url_that_is_not_this_service(
     assert (await at(service.url, LATCHKEY_SIGNING_KEYS=keys)).state is State.OK
     assert "other keys" in (await at(service.url)).text
     assert (await at(service.url)).state is State.ERROR
-    nobody = await at(f"http://127.0.0.1:{free_port()}")
-    assert (nobody.state, "set LATCHKEY_PORT here too" in nobody.text) == (State.WARNING, True)
+    unreachable = await at(f"http://127.0.0.1:{free_port()}")
+    assert (unreachable.state, "set LATCHKEY_PORT here too" in unreachable.text) == (State.WARNING, True)
     for status, body, said in (
         ("200 fine", "<html>", "is not this service"),
         ("200 fine", "[]", "is not this service"),

@@ -38,7 +38,7 @@ def test_forward_auth_accepts_the_role_and_lower_ones(service: Service, held: Ro
 
 
 def test_unverified_caller_passes_only_without_a_required_role(service: Service) -> None:
-    email = unique_email("unproven")
+    email = unique_email("unverified")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)

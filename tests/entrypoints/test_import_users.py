@@ -147,7 +147,7 @@ def test_interrupted_and_repeated_import_adds_each_user_once(
     assert (event_counts["count"], event_counts["users"]) == (MANY, MANY)
 
 
-def test_interrupted_import_says_how_to_continue(isolated_service: Service, tmp_path: Path) -> None:
+def test_failed_import_shows_how_to_continue(isolated_service: Service, tmp_path: Path) -> None:
     isolated_service.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
     done = isolated_service.cli("users", "import", write_users(tmp_path, [{"email": "a@example.org"}]))
     assert (done.returncode, done.stdout) == (1, "0 imported, 0 imported before, 0 listed\n")

@@ -76,7 +76,7 @@ def test_user_without_a_username_has_no_username_member(service: Service, progra
 
 
 def test_verification_after_the_token_was_issued_is_shown(service: Service, program: Program) -> None:
-    email, client = unique_email("unproven"), service.client()
+    email, client = unique_email("unverified"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     token = client.log_in(email).pair["access_token"]
     before = program.about(token)

@@ -92,7 +92,7 @@ def test_first_verification_wins_over_the_squatter(service: Service) -> None:
 def test_reset_of_an_unverified_user_verifies_the_address(service: Service) -> None:
     email = unique_email("claim")
     client = service.client()
-    client.post("/v1/register", json={"email": email, "password": "planted by somebody else"})
+    client.post("/v1/register", json={"email": email, "password": "planted by another user"})
     client.post("/v1/password/forgot", json={"email": email})
     service.mail(email, 2)
     token = next(
@@ -119,7 +119,7 @@ def test_verification_can_be_resent(service: Service) -> None:
 
 
 def test_unverified_user_logs_in_but_has_no_role(service: Service) -> None:
-    email = unique_email("unproven")
+    email = unique_email("unverified")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)

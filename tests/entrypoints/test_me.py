@@ -40,11 +40,11 @@ def test_username_is_set_changed_and_removed(service: Service) -> None:
 def test_taken_or_invalid_username_is_refused_with_its_field(service: Service) -> None:
     taken = name()
     service.user("holder", username=taken)
-    member, unproven = service.member(), service.client()
-    email = unique_email("unproven")
-    unproven.post("/v1/register", json={"email": email, "password": PASSWORD})
-    unproven.log_in(email)
-    for client in (member, unproven):
+    member, unverified = service.member(), service.client()
+    email = unique_email("unverified")
+    unverified.post("/v1/register", json={"email": email, "password": PASSWORD})
+    unverified.log_in(email)
+    for client in (member, unverified):
         for wanted, said in (
             (taken, "username_taken"),
             (taken.upper(), "username_taken"),

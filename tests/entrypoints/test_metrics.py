@@ -125,8 +125,8 @@ def test_outbox_metrics_show_pending_mails_until_a_worker_starts(isolated_servic
     assert [scrape(isolated_service)[name,] for name in (*names, oldest)] == [0, 0, 0, 0]
     for _ in range(3):
         isolated_service.client().post("/v1/password/forgot", json={"email": unique_email("waiting")})
-    owed, parked, overdue = (scrape(isolated_service)[name,] for name in names)
-    assert (owed, parked) == (3, 0)
+    pending, parked, overdue = (scrape(isolated_service)[name,] for name in names)
+    assert (pending, parked) == (3, 0)
     assert 0 < overdue < 60
     assert 0 < scrape(isolated_service)[oldest,] < 60
     isolated_service.start_worker()

@@ -122,7 +122,7 @@ def test_body_passes_unchanged(member: Client, proxy: Proxy, size: int, chunked:
 
 
 def test_unverified_user_is_refused_until_verification(service: Service, proxy: Proxy) -> None:
-    email, client = unique_email("unproven"), service.client()
+    email, client = unique_email("unverified"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
     assert_refused(proxy, proxy.ask(headers=[bearer(client)]), 403)
@@ -188,11 +188,11 @@ def test_page_of_an_allowed_origin_can_read_refusals_of_the_proxy(
     isolated_service.environ["LATCHKEY_CORS_ORIGINS"] = PAGE
     isolated_service.start_api()
     (folder := tmp_path / "proxy").mkdir()
-    unproven = isolated_service.client()
-    unproven.post("/v1/register", json={"email": (email := unique_email("unproven")), "password": PASSWORD})
-    unproven.log_in(email)
+    unverified = isolated_service.client()
+    unverified.post("/v1/register", json={"email": (email := unique_email("unverified")), "password": PASSWORD})
+    unverified.log_in(email)
     with KINDS[kind](folder, latchkey=isolated_service.port) as proxy:
-        for headers, status in (([], 401), ([("Authorization", "Bearer x")], 401), ([bearer(unproven)], 403)):
+        for headers, status in (([], 401), ([("Authorization", "Bearer x")], 401), ([bearer(unverified)], 403)):
             answer = proxy.ask(headers=[("Origin", PAGE), *headers])
             assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, PAGE)
             assert "origin" in answer.headers["vary"].lower()

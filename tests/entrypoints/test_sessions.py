@@ -76,7 +76,7 @@ def test_session_of_another_user_looks_unknown(service: Service) -> None:
 
 
 def test_unverified_user_lists_and_ends_sessions(service: Service) -> None:
-    email = unique_email("unproven")
+    email = unique_email("unverified")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)

@@ -77,7 +77,7 @@ def errors_of(environ: dict[str, str]) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines)
 
 
-def test_development_needs_only_the_engines(development: dict[str, str], tmp_path: Path) -> None:
+def test_development_requires_only_the_engine_urls(development: dict[str, str], tmp_path: Path) -> None:
     settings = load(development)
     assert settings.development
     assert (settings.host, settings.port, settings.processes) == ("127.0.0.1", 8000, 1)

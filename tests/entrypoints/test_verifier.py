@@ -85,7 +85,7 @@ def test_logged_in_user_passes_both_checks(service: Service, notes: Notes) -> No
 
 
 def test_unverified_user_is_authenticated_but_not_allowed(service: Service, notes: Notes) -> None:
-    email, client = unique_email("unproven"), service.client()
+    email, client = unique_email("unverified"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     token = client.log_in(email).pair["access_token"]
     assert notes.read(token).status_code == 200

@@ -21,10 +21,10 @@ def wait_for_answer(smtp: FakeSmtpServer, words: bytes) -> socket.socket:
     return client
 
 
-LETTER = b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<stall@example.org>\r\nDATA\r\nhello\r\n.\r\n"
+RENDERED_MAIL = b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<stall@example.org>\r\nDATA\r\nhello\r\n.\r\n"
 
 
-@pytest.mark.parametrize("words", [b"", b"EHLO x\r\n", LETTER, b"EHLO x\r\nSTARTTLS\r\n"])
+@pytest.mark.parametrize("words", [b"", b"EHLO x\r\n", RENDERED_MAIL, b"EHLO x\r\nSTARTTLS\r\n"])
 def test_closing_aborts_every_connection(words: bytes, tmp_path: Path) -> None:
     """50 times with six clients; a socket that stays open causes a ResourceWarning, which fails the test."""
     smtp = FakeSmtpServer(Authority(tmp_path).server("127.0.0.1") if b"STARTTLS" in words else None)

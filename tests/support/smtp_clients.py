@@ -3,7 +3,7 @@
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpTimeouts
 from adapters.mail.smtp_url import parse_smtp_url
-from tests.support.letters import FROM
+from tests.support.rendered_mails import FROM
 from tests.support.smtp_servers import Script
 
 

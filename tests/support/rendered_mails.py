@@ -8,7 +8,7 @@ from domain.outbox import RenderedMail
 FROM = "Latchkey, Inc. <no-reply@id.example.org>"
 
 
-LETTER = RenderedMail(
+RENDERED_MAIL = RenderedMail(
     id=UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
     recipient="ada@example.com",
     subject="Confirm your address",
