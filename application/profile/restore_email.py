@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.administration.manage_user import ensure_admin_remains
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
 from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.deletion import UNDO
 from domain.outbox import EmailLink, LinkPurpose, MailKind
 from domain.refusals import link_expired, link_invalidated
 from domain.session import EndReason
-from domain.user import NO_PASSWORD, User
+from domain.user import NO_PASSWORD, Provenance, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,8 @@ class RestoreEmail:
     """Restores the old address, removes the password, ends all sessions and links, and mails a reset link.
 
     Works once, whether the change was confirmed or not, and also for a deleted account. An undone change is closed
-    with all later ones; earlier changes can still be undone.
+    with all later ones; earlier changes can still be undone. A user who has verified the address since loses it: a
+    thief may have registered it, so that the owner of the mailbox follows the link in the mail.
     """
 
     begin: UnitOfWorkFactory
@@ -30,7 +33,7 @@ class RestoreEmail:
     clock: Clock
 
     async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
-        """Raises `link_invalid` or `link_expired`."""
+        """Raises `link_invalid`, `link_expired` or `last_admin`."""
         link = self.links.verify(token.strip(), LinkPurpose.RESTORE)
         now = self.clock()
         if link.expired(now):
@@ -54,6 +57,9 @@ class RestoreEmail:
                 raise link_invalidated()
             if user.email != email or not user.verified:
                 others = [one for one in locked_users if one.email == email and one.id != user.id]
+                for holder in filter(lambda one: one.verified, others):
+                    await self._evict(work, holder, client_info)
+                others = [one for one in others if not one.verified]
                 user = await work.users.change_email(user.id, email, over=others, now=now)
             if user is not None:
                 user = await work.users.replace_password(
@@ -78,3 +84,21 @@ class RestoreEmail:
         if deletion is None or deletion.email is None or deletion.version != link.version:
             raise link_invalidated()
         return deletion.user_id, deletion.email
+
+    async def _evict(self, work: UnitOfWork, holder: User, client_info: ClientInfo) -> None:
+        """Move the holder back to the address that they came from, unverified, or delete them if they registered this
+        one. The deletion mails no undo link. Raises `link_invalid` if an operator gave the holder the address."""
+        await ensure_admin_remains(work, holder)
+        now = self.clock()
+        changes = await work.email_changes.by_user(holder.id)
+        came_from = [one.old_email for one in changes if one.confirmed_at and one.new_email == holder.email]
+        if came_from:
+            await work.users.evict_from_email(holder.id, to=came_from[0])
+            await work.sessions.revoke_access_tokens(holder.id)
+            await self.audit.record(work, EventType.EMAIL_LOST, holder.id, client_info=client_info)
+        elif holder.provenance is Provenance.SELF:
+            await work.sessions.end_all(holder.id, now=now, reason=EndReason.SUPERSEDED)
+            await work.users.remove(holder.id, now=now, until=now + UNDO)
+            await self.audit.record(work, EventType.DELETED, holder.id)
+        else:
+            raise link_invalidated()

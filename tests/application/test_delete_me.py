@@ -323,16 +323,18 @@ async def test_a_deleted_user_is_not_found_and_address_and_name_are_free(world: 
     assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
-async def test_deletion_cannot_be_undone_once_another_user_verified_the_address(world: World) -> None:
+async def test_deletion_can_be_undone_after_another_user_verified_the_address(world: World) -> None:
     user, token = await deleted(world)
     await claim(world, ALICE, OTHER_PASSWORD)
     newcomer = await world.verify(token=await world.mailed_token(ALICE))
-    assert await error_code_of(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
-    assert list(world.store.rows.users) == [newcomer.id]
-    world.clock.advance(days=7)
-    await purge(world)
-    assert user.id not in world.store.rows.deletions
-    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
+    pair = await world.log_in(ALICE, OTHER_PASSWORD)
+    assert (await world.restore_email(token=token)).id == user.id
+    assert gone(world, newcomer)
+    assert await token_errors(world, pair) == REVOKED
+    assert actions_of(world, newcomer)[-1] is EventType.DELETED
+    assert queued_mails(world, MailKind.ACCOUNT_CLOSED)[1:] == []
+    await reset_by_mail(world, ALICE, "what only the owner knows")
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
 async def test_undoing_a_deletion_removes_unverified_users_of_the_address(world: World) -> None:

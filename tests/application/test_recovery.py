@@ -108,3 +108,37 @@ async def test_a_displaced_and_deleted_account_can_be_restored(world: World) -> 
     assert user.id not in world.store.rows.users
     restored = await world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))
     assert (restored.id, restored.email, restored.verified) == (user.id, ALICE, True)
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["moved", "deleted"])
+async def test_an_owner_who_verifies_a_planted_registration_can_still_go_back(world: World, deleted: bool) -> None:
+    user = await world.user(ALICE)
+    if deleted:
+        await world.delete_me(await world.caller(), password=PASSWORD)
+    else:
+        change = await request_email_change(world, user, NEW)
+        await world.confirm_email(token=await world.mailed_token(NEW))
+        assert world.store.rows.email_changes[change.id].confirmed_at is not None
+    restore = await world.mailed_token(ALICE)
+    world.clock.advance(minutes=5)
+    await world.register(email=ALICE, password=OTHER_PASSWORD)
+    planted = await world.verify(token=await world.mailed_token(ALICE))
+    await world.log_in(ALICE, OTHER_PASSWORD)
+    assert (await world.follow_email_link(token=restore)).id == user.id
+    await reset_by_mail(world, ALICE, "what only the owner knows")
+    caller = await world.authenticate((await world.log_in(ALICE, "what only the owner knows")).access_token)
+    assert caller.user_id == user.id
+    assert planted.id not in world.store.rows.users
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+
+
+async def test_a_user_who_has_moved_to_the_address_is_moved_back(world: World) -> None:
+    user, other = await world.user(ALICE), await world.user("bob@example.org")
+    change = await moved(world, user, NEW)
+    await moved(world, other, ALICE)
+    await world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))
+    evicted = world.store.rows.users[other.id]
+    assert (evicted.email, evicted.verified) == ("bob@example.org", False)
+    await world.request_reset(email="bob@example.org")
+    await world.follow_email_link(token=await world.mailed_token("bob@example.org"))
+    await reset_by_mail(world, "bob@example.org", OTHER_PASSWORD)

@@ -43,7 +43,8 @@ class Theft(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.world = self.do(type(self).make_world())
         self.began = self.world.clock()
-        self.account = self.do(self.world.user(OWNER, username="queen")).id
+        self.do(self.world.register(email=OWNER, password=PASSWORD, username="queen"))
+        self.account = self.do(self.world.verify(token=self.tokens(OWNER)[0])).id
         self.pairs: list[TokenPair] = []
         self.plan: list[str] = []
 
@@ -215,12 +216,30 @@ class Theft(RuleBasedStateMachine):
             self.do(type(self).close_world())
             self.loop.close()
 
+    @precondition(lambda self: self.pairs)
+    @rule(data=st.data(), new=st.sampled_from([None, THIEF, FENCE]), password=PASSWORDS)
+    def plant(self, data: st.DataObject, new: str | None, password: str) -> None:
+        """Move or delete the account, and register its address. The owner verifies that without reading."""
+        if new is None:
+            self.delete(data, password)
+        else:
+            self.move(data, new, password)
+        self.register(OWNER, password, None)
+        for token in self.tokens(OWNER)[-1:]:
+            self.tried(self.world.verify(token=token))
+        self.log_in(OWNER, password)
+
+    @rule(data=st.data())
+    def verify_without_reading(self, data: st.DataObject) -> None:
+        """The owner follows a link to verify the address, whoever has registered it."""
+        if tokens := self.tokens(OWNER):
+            self.tried(self.world.verify(token=data.draw(st.sampled_from(tokens))))
+
     def take_back(self) -> None:
-        """Request a reset and use the newest link. If that fails, the thief has changed the address or deleted the
-        account meanwhile: press every "this was not me" until one works, and try again."""
+        """Ask for a new password and use the newest link. Where that fails, somebody has moved or deleted the account
+        meanwhile: press each "this was not me", newest first, and do it again, until it is the account."""
         if not self.is_reset():
-            self.press()
-            assert self.is_reset()
+            assert any(self.is_reset() for token in self.restores() if self.press(token))
         assert self.holder() == self.account
 
     def is_reset(self) -> bool:
@@ -237,14 +256,15 @@ class Theft(RuleBasedStateMachine):
             return self.do(self.world.authenticate(entered.access_token)).user_id == self.account
         return False
 
-    def press(self) -> None:
-        restores = [
-            it for it in self.tokens(OWNER) if self.world.follow_email_link.purpose(it) is LinkPurpose.RESTORE
-        ]
-        for token in reversed(restores):
-            if self.tried(self.world.follow_email_link(token=token)) is not None:
-                self.go_on()
-                return
+    def restores(self) -> list[str]:
+        purpose = self.world.follow_email_link.purpose
+        return [token for token in reversed(self.tokens(OWNER)) if purpose(token) is LinkPurpose.RESTORE]
+
+    def press(self, token: str) -> bool:
+        if self.tried(self.world.follow_email_link(token=token)) is None:
+            return False
+        self.go_on()
+        return True
 
     def nothing_of_the_thiefs_works(self) -> None:
         pair = self.do(self.world.login(login=OWNER, password=OWNERS))
