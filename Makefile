@@ -39,7 +39,7 @@ run: $(RUN) ## everything at once: engines, migrations, API, worker and a mailbo
 test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it starts itself (a="-k login")
 	@exec $(BIN)/python -m pytest $(a)
 
-test-faults: $(DEV) ## the same house, really killed, cut off, filled up and replaced; some minutes (a="-k ledger")
+test-faults: $(DEV) ## fault injection: processes killed and cut off, disks filled, releases rolled out; some minutes (a="-k ledger")
 	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling $(a)
 
 test-cluster: $(DEV) ## behind PgBouncer (if it is installed), Sentinels and a cluster (a="-k pgbouncer")
@@ -54,7 +54,7 @@ api migrate worker: export LATCHKEY_ENV ?= production
 api: $(BASE) ## the HTTP service
 	@exec $(BIN)/python -m entrypoints.api
 
-worker: $(BASE) ## sends mail and keeps house
+worker: $(BASE) ## sends mail and purges expired rows
 	@exec $(BIN)/python -m entrypoints.worker
 
 migrate: $(BASE) ## brings the database up to date
@@ -147,11 +147,11 @@ INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-ch
 # The load generator. Without it, what needs it says so and is not run.
 define ENSURE_WRK
 if ! command -v wrk >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" -eq 0 ]; then \
-  echo 'Installing wrk, which makes the load, from Debian' >&2; \
+  echo 'Installing the load generator wrk from Debian' >&2; \
   apt-get install -y -qq --no-install-recommends wrk >/dev/null 2>&1 || \
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk; } >/dev/null 2>&1; \
 fi; \
-command -v wrk >/dev/null || echo 'wrk is lacking (Debian: apt install wrk): what needs it is not run' >&2
+command -v wrk >/dev/null || echo 'wrk is not installed (Debian: apt install wrk): measurements that need it are skipped' >&2
 endef
 
 # The same release with the same hash, from its source. `.venv/native` says which stands there, so that it is built

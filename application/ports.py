@@ -121,7 +121,7 @@ class UserLookup(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """One counted attempt. `mark` identifies it."""
+    """One counted attempt."""
 
     buckets: tuple[Bucket, ...]
     id: str

@@ -86,7 +86,7 @@ def usable_keys(path: Path) -> dict[Path, KeyFile]:
         if it.problem:
             raise ValueError(it.problem)
     if not any(it.key and it.key.private for it in files.values()):
-        raise ValueError(f"{path}: no private key to sign with")
+        raise ValueError(f"{path}: no private key to sign with; create one with `latchkey keys rotate`")
     return files
 
 

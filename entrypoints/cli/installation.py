@@ -27,7 +27,7 @@ def hint(error: SettingsError) -> str:
     """In development without a database setting, commands use the database of `make run` while it runs."""
     if "LATCHKEY_DATABASE_URL: must be set" not in str(error).splitlines():
         return ""
-    return "\nStart `make run` first (for another data folder, set LATCHKEY_DATA_DIR), or set what is missing."
+    return "\nSet what is missing, or start `make run` first (for another data folder, set LATCHKEY_DATA_DIR)."
 
 
 _ELSEWHERE = {"LATCHKEY_DATABASE_URL", "LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS", "LATCHKEY_PUBLIC_URL"}

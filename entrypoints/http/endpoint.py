@@ -20,6 +20,9 @@ from entrypoints.http.guard import AccessPolicy
 from entrypoints.http.operations import DocumentedOperation
 from entrypoints.http.problems import send_refusal
 
+_DESCRIPTIONS: dict[int | None, str] = {202: "Accepted.", 204: "Success, without a body."}
+"""Of responses in the OpenAPI document, by status."""
+
 PLAIN = "plain"
 """The option of a handler that holds its plain ASGI application."""
 
@@ -72,6 +75,7 @@ def endpoint(
         tags=None if tag is None else [tag],
         status_code=status_code,
         media_type=media_type,
+        response_description=_DESCRIPTIONS.get(status_code, "Success."),
         response_headers=response_headers,
         responses=responses,
         before_request=before_request,

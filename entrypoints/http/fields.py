@@ -42,12 +42,14 @@ AccessToken = Annotated[
     documented("A JWT (RFC 9068). Send it as `Authorization: Bearer …`.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ"),
 ]
 RefreshToken = Annotated[str, documented("Opaque. Exchange it at `/v1/refresh`.", "AZmjxI8gehGNBxyb4qRfMwAAAAE")]
+NewRefreshToken = Annotated[str, documented("Opaque. Exchange it at `/v1/refresh`.", "AZmjxI8gehGNBxyb4qRfMwAAAAI")]
 UserId = Annotated[UUID, documented("The user's id (UUIDv7).", "0199a3c4-7d1e-7c3a-9b52-5f0e8a7d6c41")]
 SessionId = Annotated[UUID, documented("The session's id (UUIDv7).", "0199a3c4-8f20-7a11-8d07-1c9be2a45f33")]
 UserIdInPath = Annotated[UUID, PathParameter(description="The user's id.")]
 SessionIdInPath = Annotated[UUID, PathParameter(description="The session's id.")]
 RowId = Annotated[UUID, documented("UUIDv7.", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
-Seconds = Annotated[int, documented("Seconds from now.", 600)]
+AccessSeconds = Annotated[int, documented("Seconds from now.", 600)]
+RefreshSeconds = Annotated[int, documented("Seconds from now.", 604_800)]
 Timestamp = documented("RFC 3339, UTC.", "2026-11-30T12:00:00Z", format="date-time")
 IpAddress = Annotated[str, documented("The client's IP address; empty if unknown.", "203.0.113.9")]
 UserAgent = Annotated[

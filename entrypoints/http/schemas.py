@@ -9,10 +9,11 @@ from domain.role import Role
 from domain.tokens import TokenPair
 from domain.user import User
 from entrypoints.http.fields import (
+    AccessSeconds,
     AccessToken,
     Email,
-    RefreshToken,
-    Seconds,
+    NewRefreshToken,
+    RefreshSeconds,
     SessionId,
     Timestamp,
     UserId,
@@ -51,9 +52,9 @@ class TokenPairResponse(Struct, frozen=True, kw_only=True):
 
     access_token: AccessToken
     token_type: Literal["Bearer"]
-    expires_in: Seconds
-    refresh_token: RefreshToken
-    refresh_expires_in: Seconds
+    expires_in: AccessSeconds
+    refresh_token: NewRefreshToken
+    refresh_expires_in: RefreshSeconds
     session_id: SessionId
 
     @classmethod
@@ -68,7 +69,17 @@ class TokenPairResponse(Struct, frozen=True, kw_only=True):
         )
 
 
-class Accepted(Struct, frozen=True):
+class VerificationSent(Struct, frozen=True):
     """The same response for every address. Its owner learns more by mail."""
 
-    status: Annotated[str, documented("What was done, or would have been for a known address.", "verification_sent")]
+    status: Annotated[str, documented("A link was mailed, if the address needs one.", "verification_sent")]
+
+
+class ResetSent(Struct, frozen=True):
+    """The same response for every address. Its owner learns more by mail."""
+
+    status: Annotated[str, documented("A link was mailed, if the address has an account.", "reset_sent")]
+
+
+VERIFICATION_SENT = VerificationSent("verification_sent")
+RESET_SENT = ResetSent("reset_sent")

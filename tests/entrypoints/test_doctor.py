@@ -367,9 +367,9 @@ async def mails(environ: Mapping[str, str], **row: str) -> list[Finding]:
 
 async def test_doctor_reports_pending_mails_and_the_reason(environ: dict[str, str]) -> None:
     [found] = await mails(environ)
-    assert (found.state, found.text) == (State.OK, "none is waiting")
+    assert (found.state, found.text) == (State.OK, "no mail is waiting")
     [found] = await mails(environ, age="3 hours", outcome="'parked'", note="550 no")
-    assert (found.state, found.text) == (State.OK, "none is waiting; 1 given up, see `mail list`")
+    assert (found.state, found.text) == (State.OK, "no mail is waiting; 1 given up, see `mail list`")
     [found] = await mails(environ, age="20 s")
     assert (found.state, found.part) == (State.OK, "mails")
     assert re.fullmatch(r"1 waiting, the oldest for \d\d s; 1 given up, see `mail list`", found.text)
@@ -603,7 +603,7 @@ async def test_doctor_warns_about_slow_password_hashing() -> None:
     assert (found.state, found.part) == (State.OK, "passwords")
     [found] = [it async for it in check_hashing(Argon2Hasher(threads=1), DEFAULT, slow=0.000_1)]
     assert found.state is State.WARNING
-    assert re.search(r"one takes \d+ ms, so \d+ cores allow at most \d+ logins a second", found.text)
+    assert re.search(r"a hash takes \d+ ms, so \d+ cores allow at most \d+ logins a second", found.text)
     assert "(m=19456,t=2,p=1)" in found.text
 
 

@@ -33,13 +33,15 @@ async def check_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLOW)
 
 
 def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, slow: float = SLOW) -> list[Finding]:
-    summary = f"one takes {_milliseconds(seconds)}, so {cores} cores allow at most {_logins(seconds, cores)} ({cost})"
+    summary = (
+        f"a hash takes {_milliseconds(seconds)}, so {cores} cores allow at most {_logins(seconds, cores)} ({cost})"
+    )
     if seconds > slow:
         return [Finding.warning(PART, f"{summary}: this machine is slow or busy; more cores help{_or(compilable)}")]
     findings = [Finding.ok(PART, summary)]
     if compilable:
         findings.append(
-            Finding.ok(PART, "`make native` compiles argon2 for this processor: three fifths of that each")
+            Finding.ok(PART, "`make native` compiles argon2 for this processor, which takes about 60 % of that time")
         )
     elif stronger := _stronger_cost(seconds, cost):
         stronger_seconds = seconds * stronger.work / cost.work

@@ -40,7 +40,7 @@ def judge_backlog(backlog: Backlog, note: str) -> Finding:
     pending = (
         f"{backlog.pending} waiting, the oldest for {_format_age(backlog.oldest_age)}{why}"
         if backlog.pending
-        else "none is waiting"
+        else "no mail is waiting"
     )
     pending += f"; {backlog.parked} given up, see `mail list`" if backlog.parked else ""
     if backlog.lag > LATE:

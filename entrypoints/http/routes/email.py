@@ -11,8 +11,8 @@ from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, Password
 from entrypoints.http.guard import authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
-from entrypoints.http.routes.registration import SENT, TokenBody
-from entrypoints.http.schemas import Accepted, UserResponse
+from entrypoints.http.routes.registration import TokenBody
+from entrypoints.http.schemas import VERIFICATION_SENT, UserResponse, VerificationSent
 
 
 class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,13 +31,13 @@ class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
 )
 async def ask_for_change(
     data: JSONBody[ChangeEmailBody], request: AnyRequest, change_email: NamedDependency[ChangeEmail]
-) -> Accepted:
+) -> VerificationSent:
     """Request a change of e-mail address. A confirmation link goes to the new address, a notice with an undo link to
     the old one. The response does not reveal whether the new address already has an account."""
     await change_email(
         caller_of(request), new_email=data.new_email, password=data.password, client_info=client_info_of(request)
     )
-    return SENT
+    return VERIFICATION_SENT
 
 
 @post(

@@ -13,7 +13,7 @@ from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.registration import EmailBody
-from entrypoints.http.schemas import Accepted, TokenPairResponse
+from entrypoints.http.schemas import RESET_SENT, ResetSent, TokenPairResponse
 
 
 class ResetBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,10 +39,10 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
 )
 async def request_reset(
     data: JSONBody[EmailBody], request: AnyRequest, request_reset: NamedDependency[RequestLink]
-) -> Accepted:
+) -> ResetSent:
     """Request a link to choose a new password. The response is always the same."""
     await request_reset(email=data.email, client_info=client_info_of(request))
-    return Accepted("reset_sent")
+    return RESET_SENT
 
 
 @post(

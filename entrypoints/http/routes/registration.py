@@ -12,9 +12,7 @@ from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
 from entrypoints.http.guard import public
 from entrypoints.http.request import AnyRequest, client_info_of
-from entrypoints.http.schemas import Accepted, UserResponse
-
-SENT = Accepted("verification_sent")
+from entrypoints.http.schemas import VERIFICATION_SENT, UserResponse, VerificationSent
 
 
 class RegisterBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,13 +40,13 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
 )
 async def register_account(
     data: JSONBody[RegisterBody], request: AnyRequest, register: NamedDependency[Register]
-) -> Accepted:
+) -> VerificationSent:
     """Create an account and mail a verification link. The response is the same for an address that already has an
     account; its owner gets a notice."""
     await register(
         email=data.email, password=data.password, username=data.username, client_info=client_info_of(request)
     )
-    return SENT
+    return VERIFICATION_SENT
 
 
 @post(
@@ -78,10 +76,10 @@ async def verify_address(
 )
 async def resend_verification(
     data: JSONBody[EmailBody], request: AnyRequest, request_verification: NamedDependency[RequestLink]
-) -> Accepted:
+) -> VerificationSent:
     """Request a new verification link. The response is always the same."""
     await request_verification(email=data.email, client_info=client_info_of(request))
-    return SENT
+    return VERIFICATION_SENT
 
 
 handlers = [register_account, verify_address, resend_verification]
