@@ -38,7 +38,7 @@ def lost(line: int, reason: str) -> ImportIssue:
     return ImportIssue(line, reason)
 
 
-# -- coming in --------------------------------------------------------------------------------------------
+# -- imported users --------------------------------------------------------------------------------------------
 
 
 async def test_a_user_is_imported_unchanged(world: World) -> None:
@@ -95,7 +95,7 @@ async def test_hashes_of_present_users_are_not_computed_again(world: World) -> N
     assert world.hasher.calls == paid
 
 
-# -- again and again --------------------------------------------------------------------------------------
+# -- repeated imports --------------------------------------------------------------------------------------
 
 
 async def test_importing_is_idempotent(world: World) -> None:
@@ -153,7 +153,7 @@ async def test_an_unverified_import_is_imported_again_as_verified(world: World) 
     assert await imported(world, row(verified=False)) == ImportResult(0, 1, ())
 
 
-# -- what has to be told ----------------------------------------------------------------------------------
+# -- reported rows ----------------------------------------------------------------------------------
 
 ELSE = "Another user already has this address."
 
