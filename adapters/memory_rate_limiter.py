@@ -40,7 +40,7 @@ class MemoryRateLimiter(RateLimiter):
     async def acquire(self, *buckets: Bucket) -> Reservation:
         now = self._clock()
         waits = [(self._wait(bucket, now), bucket.limit) for bucket in buckets]
-        wait, limit = max(waits, key=lambda found: found[0])
+        wait, limit = max(waits, key=lambda wait_and_limit: wait_and_limit[0])
         if wait:
             raise rate_limited(wait, reason=limit)
         reservation = Reservation(buckets, str(next(self._marks)))

@@ -74,8 +74,8 @@ def _is_reserved(name: str, product: str) -> bool:
     products = {"latchkey", "".join(parts)} - {""}
     reserved = _RESERVED | products
     known = reserved | _BESIDE_RESERVED | set(parts)
-    for spelled in (name, name.translate(_LOOK_ALIKE)):
-        words = _SEPARATOR.split(spelled)
+    for spelling in (name, name.translate(_LOOK_ALIKE)):
+        words = _SEPARATOR.split(spelling)
         joined = "".join(words)
         around = {half for it in products for half in (joined.removeprefix(it), joined.removesuffix(it))} - {joined}
         if joined in reserved or around & known or (len(words) > 1 and known.issuperset(words)):

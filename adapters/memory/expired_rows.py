@@ -28,17 +28,19 @@ class MemoryExpiredRows(ExpiredRows):
     async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         if kind is RetentionCategory.DELETED_USER:
             return await self._purge_deleted(now=now, after=after, limit=limit)
-        name, kept, over = _RULES[kind]
+        name, minimum_age, over = _RULES[kind]
         async with self._store.alone() as rows:
             table: dict[UUID, Any] = getattr(rows, name)
-            met = sorted(id for id in table if id < lowest(now - kept) and (after is None or id > after))[:limit]
-            gone = [id for id in met if over(rows, table[id], now)]
-            for id in gone:
+            scanned = sorted(id for id in table if id < lowest(now - minimum_age) and (after is None or id > after))[
+                :limit
+            ]
+            expired = [id for id in scanned if over(rows, table[id], now)]
+            for id in expired:
                 if kind is RetentionCategory.UNVERIFIED_USER:
                     await MemoryUsers(rows, MemorySessions(rows)).remove(id, now=now)
                 else:
                     del table[id]
-        return PurgeResult(len(gone), met[-1] if len(met) == limit else None)
+        return PurgeResult(len(expired), scanned[-1] if len(scanned) == limit else None)
 
     async def _purge_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         async with self._store.alone() as rows:

@@ -21,8 +21,8 @@ class MemoryUserLookup(UserLookup):
     async def candidates(self, login: str) -> Sequence[User]:
         await checkpoint()
         people, name = self._store.rows.users.values(), login.lower()
-        found = [user for user in people if name in (user.email, (user.username or "").lower())]
-        found.sort(key=lambda user: (not user.verified, user.id))
-        if found and found[0].verified:
-            return found[:1]
-        return found if len(found) <= 100 else found[:50] + found[-50:]
+        users = [user for user in people if name in (user.email, (user.username or "").lower())]
+        users.sort(key=lambda user: (not user.verified, user.id))
+        if users and users[0].verified:
+            return users[:1]
+        return users if len(users) <= 100 else users[:50] + users[-50:]

@@ -21,10 +21,10 @@ async def remove(
     """The caller has locked the users and ended their sessions. A row without address and name stays for each user
     until their history has been removed."""
     present = and_(among(users.c.id, user_ids), users.c.deleted_at.is_(None))
-    proven = case((users.c.verified_at.is_not(None), users.c.email))
+    verified_email = case((users.c.verified_at.is_not(None), users.c.email))
     until_then = literal(until, DateTime(timezone=True))
     deleted = select(
-        users.c.id, proven, users.c.username, users.c.role, literal(now, DateTime(timezone=True)), until_then
+        users.c.id, verified_email, users.c.username, users.c.role, literal(now, DateTime(timezone=True)), until_then
     ).where(present)
     columns = ["id", "email", "username", "role", "deleted_at", "until"]
     await connection.execute(insert(deletions).from_select(columns, deleted))
@@ -34,7 +34,7 @@ async def remove(
         "password_hash": NO_PASSWORD,
         "role": Role.MEMBER.value,
         "verified_at": None,
-        "disabled_at": now,  # for the release before, which does not know deleted users
+        "disabled_at": now,  # for the previous release, which does not know deleted users
         "deleted_at": now,
         "credential_version": users.c.credential_version + 1,
     }

@@ -31,9 +31,9 @@ class PostgresExpiredRows(ExpiredRows):
     async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         if kind is RetentionCategory.DELETED_USER:
             return await self._purge_deleted(now=now, after=after, limit=limit)
-        table, kept, over = _RULES[kind]
+        table, minimum_age, over = _RULES[kind]
         fitting = over(now)
-        walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - kept))
+        walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - minimum_age))
         walk = walk if after is None else walk.where(table.c.id > after)
         if kind is RetentionCategory.UNVERIFIED_USER:
             walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
@@ -41,13 +41,13 @@ class PostgresExpiredRows(ExpiredRows):
             async with self._database.transaction() as connection:
                 if kind is RetentionCategory.UNVERIFIED_USER and await fill_in(connection, limit=limit):
                     return PurgeResult(0, after or UUID(int=0))  # the next call continues
-                met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
-                ids = [row["id"] for row in met if row["over"]]
+                scanned = await connection.fetch(walk.order_by(table.c.id).limit(limit))
+                ids = [row["id"] for row in scanned if row["over"]]
                 if ids and kind is RetentionCategory.UNVERIFIED_USER:
                     removed = await _remove_unverified(connection, ids, fitting, now=now)
                 else:
                     removed = await _remove(connection, table, ids, fitting) if ids else 0
-        return PurgeResult(removed, met[-1]["id"] if len(met) == limit else None)
+        return PurgeResult(removed, scanned[-1]["id"] if len(scanned) == limit else None)
 
     async def _purge_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         """Clean one user after another, each in its own transaction, until `limit` rows have been changed."""
@@ -102,9 +102,9 @@ def _mail(now: datetime) -> ColumnElement[bool]:
 
 
 def _email_change(now: datetime) -> ColumnElement[bool]:
-    theirs = users.c.id == address_changes.c.user_id
-    unproven = select(users.c.id).where(theirs, users.c.verified_at.is_(None))
-    return and_(address_changes.c.asked_at < now - retention.EMAIL_CHANGE, _no_row(unproven))
+    their_user = users.c.id == address_changes.c.user_id
+    unverified = select(users.c.id).where(their_user, users.c.verified_at.is_(None))
+    return and_(address_changes.c.asked_at < now - retention.EMAIL_CHANGE, _no_row(unverified))
 
 
 def _unverified_user(now: datetime) -> ColumnElement[bool]:

@@ -61,10 +61,10 @@ _IF_LEASED = update(mails).where(
     mails.c.id == bindparam("mail"), mails.c.attempts == bindparam("tried"), mails.c.outcome.is_(None)
 )
 _SETTLE = CompiledStatement(
-    _IF_LEASED.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said"))
+    _IF_LEASED.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("new_note"))
 )
 _POSTPONE = CompiledStatement(
-    _IF_LEASED.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("said"))
+    _IF_LEASED.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("new_note"))
 )
 
 
@@ -88,10 +88,10 @@ class PostgresOutbox(Outbox):
     async def record_outcome(
         self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = ""
     ) -> None:
-        await self._change(mail, _SETTLE, how=outcome.value, now=now, said=note)
+        await self._change(mail, _SETTLE, how=outcome.value, now=now, new_note=note)
 
     async def postpone(self, mail: OutboxMail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
-        await self._change(mail, _POSTPONE, hold=wait, now=now, said=note)
+        await self._change(mail, _POSTPONE, hold=wait, now=now, new_note=note)
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[OutboxMail]:
         by_id = mails.c.user_id == user.id

@@ -67,13 +67,13 @@ async def by_email(connection: Connection, email: str) -> User | None:
 
 
 async def by_emails(connection: Connection, emails: Collection[str]) -> Mapping[str, User]:
-    found = await connection.fetch(_BY_EMAILS, emails=list(emails)) if emails else ()
-    return {row["email"]: user_of(row) for row in found}
+    rows = await connection.fetch(_BY_EMAILS, emails=list(emails)) if emails else ()
+    return {row["email"]: user_of(row) for row in rows}
 
 
-async def claims(connection: Connection, email: str) -> int:
-    theirs = select(func.count()).where(users.c.email == email, users.c.verified_at.is_(None))
-    count: int = await connection.fetch_value(theirs)
+async def count_unverified(connection: Connection, email: str) -> int:
+    unverified = select(func.count()).where(users.c.email == email, users.c.verified_at.is_(None))
+    count: int = await connection.fetch_value(unverified)
     return count
 
 
@@ -88,8 +88,8 @@ async def candidates(connection: Connection, login: str) -> Sequence[User]:
         rows = await connection.fetch(_CANDIDATES_BY_EMAIL, email=login)
     else:
         rows = await connection.fetch(_CANDIDATES_BY_USERNAME, name=login.lower())
-    found = sorted(map(user_of, rows), key=lambda user: (not user.verified, user.id))
-    return found[:1] if found and found[0].verified else found
+    candidates = sorted(map(user_of, rows), key=lambda user: (not user.verified, user.id))
+    return candidates[:1] if candidates and candidates[0].verified else candidates
 
 
 async def unverified_hash(connection: Connection, email: str, username: str | None, *, alone: bool) -> str | None:

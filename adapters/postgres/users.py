@@ -9,6 +9,7 @@ from uuid import UUID
 from asyncpg import IntegrityConstraintViolationError
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 
+from adapters.postgres import user_queries
 from adapters.postgres.bulk_import import bulk_insert, owners_of, previously_imported
 from adapters.postgres.connection import Connection
 from adapters.postgres.deleted_users import deletion_of_user, remove, restore, undoable_deletion
@@ -17,7 +18,6 @@ from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
-from adapters.postgres.user_queries import EVICTED, by_email, by_emails, by_id, by_username, claims, unverified_hash
 from adapters.postgres.user_search import page
 from application.repositories import PageCursor, UserHit, Users, Verification
 from domain.deletion import Deletion
@@ -41,52 +41,52 @@ class PostgresUsers(Users):
         await self._connection.execute(_ADD, **row_of_user(user))
 
     async def by_id(self, user_id: UUID) -> User | None:
-        return await by_id(self._connection, user_id)
+        return await user_queries.by_id(self._connection, user_id)
 
     async def by_email(self, email: str) -> User | None:
-        return await by_email(self._connection, email)
+        return await user_queries.by_email(self._connection, email)
 
     async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
-        return await by_emails(self._connection, emails)
+        return await user_queries.by_emails(self._connection, emails)
 
     async def count_unverified(self, email: str) -> int:
-        return await claims(self._connection, email)
+        return await user_queries.count_unverified(self._connection, email)
 
     async def unverified_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
-        return await unverified_hash(self._connection, email, username, alone=alone)
+        return await user_queries.unverified_hash(self._connection, email, username, alone=alone)
 
     async def by_username(self, username: str) -> User | None:
-        return await by_username(self._connection, username)
+        return await user_queries.by_username(self._connection, username)
 
     async def verify_email(self, user_id: UUID, *, credential_version: int, now: datetime) -> Verification | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
-        claimants = await self._held(users.c.email == address)
-        user = next((claimant for claimant in claimants if claimant.id == user_id), None)
+        users_of_address = await self._lock_users(users.c.email == address)
+        user = next((other for other in users_of_address if other.id == user_id), None)
         if user is None or user.credential_version != credential_version:
             return None
         if user.verified:
             return Verification(user, first_time=False)
-        made = await self._settle(user, claimants, now=now)
-        contested = is_contested(claimants)
+        made = await self._save_verified(user, users_of_address, now=now)
+        contested = is_contested(users_of_address)
         return None if made is None else Verification(made, first_time=True, contested=contested)
 
     async def lock(self, user_id: UUID, *, email: str | None = None, with_admins: bool = False) -> Sequence[User]:
-        wanted = [users.c.id == user_id]
+        conditions = [users.c.id == user_id]
         if email is not None:
-            wanted.append(users.c.email == email)
+            conditions.append(users.c.email == email)
         if with_admins:
-            wanted.append(_is_active_admin(users))
+            conditions.append(_is_active_admin(users))
         elif email is not None:
-            theirs = users.alias()
-            among_them = select(theirs.c.id).where(theirs.c.email == email, _is_active_admin(theirs)).exists()
-            wanted.append(and_(_is_active_admin(users), among_them))
-        return await self._held(or_(*wanted))
+            others = users.alias()
+            has_admin = select(others.c.id).where(others.c.email == email, _is_active_admin(others)).exists()
+            conditions.append(and_(_is_active_admin(users), has_admin))
+        return await self._lock_users(or_(*conditions))
 
     async def change_email(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
-        # Who has come to the address since they were held is not looked for: to wait for them now would be out of
-        # order. Those who have proven it are met by the index, and a claim beside a proof is worth nothing.
+        # Users who registered the address after `over` were locked are ignored: locking them would be out of order.
+        # The unique index detects verified ones, and unverified ones have no rights beside a verified user.
         user = await self.by_id(user_id)
-        return None if user is None else await self._settle(user.with_email(email), over, now=now)
+        return None if user is None else await self._save_verified(user.with_email(email), over, now=now)
 
     async def evict_from_email(self, user_id: UUID, *, to: str) -> User | None:
         lost = {"email": to, "verified_at": None, "credential_version": users.c.credential_version + 1}
@@ -106,8 +106,8 @@ class PostgresUsers(Users):
     async def record_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
         if not issued:
             return
-        held = select(users.c.id).where(among(users.c.id, list(issued))).order_by(users.c.id).with_for_update()
-        for user_id in await self._connection.fetch_column(held):
+        locked = select(users.c.id).where(among(users.c.id, list(issued))).order_by(users.c.id).with_for_update()
+        for user_id in await self._connection.fetch_column(locked):
             at = func.greatest(users.c.reset_link_at, issued[user_id])
             await self._connection.execute(update(users).where(users.c.id == user_id).values(reset_link_at=at))
 
@@ -158,7 +158,7 @@ class PostgresUsers(Users):
 
     async def bulk_insert(self, imported: Sequence[User], *, now: datetime) -> Sequence[User]:
         async def remove_unverified(user_ids: Sequence[UUID]) -> None:
-            unverified = await self._held(among(users.c.id, user_ids) & users.c.verified_at.is_(None))
+            unverified = await self._lock_users(among(users.c.id, user_ids) & users.c.verified_at.is_(None))
             await self._supersede([user.id for user in unverified], now=now)
 
         return await bulk_insert(self._connection, imported, remove_unverified=remove_unverified, now=now)
@@ -166,16 +166,16 @@ class PostgresUsers(Users):
     async def page(self, *, query: str, role: Role | None, limit: int, after: PageCursor | None) -> Sequence[UserHit]:
         return await page(self._connection, query=query, role=role, limit=limit, after=after)
 
-    async def _held(self, which: ColumnElement[bool]) -> Sequence[User]:
+    async def _lock_users(self, which: ColumnElement[bool]) -> Sequence[User]:
         """Locks in the order of ids, to avoid deadlocks."""
-        there = and_(which, users.c.deleted_at.is_(None))
-        held = select(users).where(there).order_by(users.c.id).with_for_update()
-        return [user_of(row) for row in await self._connection.fetch(held)]
+        condition = and_(which, users.c.deleted_at.is_(None))
+        locked = select(users).where(condition).order_by(users.c.id).with_for_update()
+        return [user_of(row) for row in await self._connection.fetch(locked)]
 
-    async def _settle(self, user: User, claimants: Collection[User], *, now: datetime) -> User | None:
+    async def _save_verified(self, user: User, users_of_address: Collection[User], *, now: datetime) -> User | None:
         """Save the user as verified; the caller has locked all users of the address. None if another is."""
-        rivals = [claimant.id for claimant in claimants if claimant.id != user.id]
-        if any(claimant.verified and claimant.id != user.id for claimant in claimants):
+        rivals = [other.id for other in users_of_address if other.id != user.id]
+        if any(other.verified and other.id != user.id for other in users_of_address):
             return None
         await self._supersede(rivals, now=now)
         settled = (
@@ -193,14 +193,14 @@ class PostgresUsers(Users):
                     return await self._one(attempt)
         return None
 
-    async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
+    async def _supersede(self, user_ids: Sequence[UUID], *, now: datetime) -> None:
         """Remove locked unverified users, because another user has verified their address."""
-        if claims:
-            mere = select(users.c.id).where(among(users.c.id, claims), ~EVICTED.exists())
-            claims = await self._connection.fetch_column(mere)
-        if claims:
-            await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)
-            await remove(self._connection, claims, now=now)
+        if user_ids:
+            not_evicted = select(users.c.id).where(among(users.c.id, user_ids), ~user_queries.EVICTED.exists())
+            user_ids = await self._connection.fetch_column(not_evicted)
+        if user_ids:
+            await self._sessions.end_all_of(user_ids, now=now, reason=EndReason.SUPERSEDED)
+            await remove(self._connection, user_ids, now=now)
 
     async def _one(self, statement: Any) -> User | None:
         row = await self._connection.fetch_row(statement)
@@ -215,5 +215,5 @@ def _present(user_id: UUID) -> ColumnElement[bool]:
 
 
 def _is_active_admin(table: Any) -> ColumnElement[bool]:
-    proven, allowed = table.c.verified_at.is_not(None), table.c.disabled_at.is_(None)
-    return and_(table.c.role == Role.ADMIN.value, proven, allowed)
+    verified, enabled = table.c.verified_at.is_not(None), table.c.disabled_at.is_(None)
+    return and_(table.c.role == Role.ADMIN.value, verified, enabled)

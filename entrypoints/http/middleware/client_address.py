@@ -55,14 +55,14 @@ class ClientAddresses:
 def _address(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
     """Normalizes an address: IPv4 is not mapped into IPv6. Refuses zones, which may be any text."""
     try:
-        found = ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None, ""
-    if isinstance(found, IPv6Address):
-        if found.scope_id:
+    if isinstance(address, IPv6Address):
+        if address.scope_id:
             return None, ""
-        found = found.ipv4_mapped or found
-    return found, str(found)
+        address = address.ipv4_mapped or address
+    return address, str(address)
 
 
 @lru_cache(4096)
@@ -70,5 +70,5 @@ def _forwarded(entry: str) -> tuple[IPv4Address | IPv6Address | None, str]:
     """The address that a proxy wrote: alone, in quotes, in brackets, or with a port."""
     if len(entry) > 2 and entry[0] == entry[-1] == '"':
         entry = entry[1:-1]
-    found = _FORWARDED.fullmatch(entry)
-    return _address(entry if found is None else found[1] or found[2])
+    match = _FORWARDED.fullmatch(entry)
+    return _address(entry if match is None else match[1] or match[2])

@@ -52,11 +52,13 @@ class Cors:
     def preflight(self, scope: HTTPScope, path: Path) -> Headers:
         """Additional headers of a response to OPTIONS. Allows all requested headers by name, because tracing tools
         add headers that are not known here."""
-        said = dict(scope["headers"])
+        request_headers = dict(scope["headers"])
         public = path.template in _PUBLIC
-        if b"access-control-request-method" not in said or not (public or self._allowed(scope)):
+        if b"access-control-request-method" not in request_headers or not (public or self._allowed(scope)):
             return []
-        names = {name.strip().lower() for name in said.get(b"access-control-request-headers", b"").split(b",")}
+        names = {
+            name.strip().lower() for name in request_headers.get(b"access-control-request-headers", b"").split(b",")
+        }
         names = {name for name in names if _NAME.fullmatch(name)} | _ALWAYS
         return [
             *([(b"access-control-allow-origin", b"*")] if public else []),
@@ -67,5 +69,5 @@ class Cors:
         ]
 
     def _allowed(self, scope: HTTPScope) -> bytes | None:
-        said = [value for name, value in scope["headers"] if name == b"origin"]
-        return said[0] if len(said) == 1 and said[0] in self._origins else None
+        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        return origins[0] if len(origins) == 1 and origins[0] in self._origins else None

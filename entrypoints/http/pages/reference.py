@@ -104,13 +104,13 @@ def _access(auth: str, role: str | None) -> str:
 
 
 def _fields(document: Node, operation: Node, shape: Node) -> dict[str, list[Field]]:
-    places: dict[str, list[Field]] = {"path": [], "query": [], "body": []}
+    fields_by_place: dict[str, list[Field]] = {"path": [], "query": [], "body": []}
     for parameter in operation.get("parameters", []):
         description = parameter.get("description") or _description(document, parameter["schema"])
-        places[parameter["in"]].append(Field(parameter["name"], parameter["required"], description))
+        fields_by_place[parameter["in"]].append(Field(parameter["name"], parameter["required"], description))
     for name, schema in shape.get("properties", {}).items():
-        places["body"].append(Field(name, name in shape.get("required", []), _description(document, schema)))
-    return {place: fields for place, fields in places.items() if fields}
+        fields_by_place["body"].append(Field(name, name in shape.get("required", []), _description(document, schema)))
+    return {place: fields for place, fields in fields_by_place.items() if fields}
 
 
 def _description(document: Node, schema: Node) -> str:
@@ -141,7 +141,7 @@ def _encoded(sample: Any, media_type: str) -> str:
 
 def _curl(server: str, method: str, path: str, auth: str, media_type: str, sample: Any) -> str:
     """What a reader has to fill in is a variable of the shell, as `$TOKEN`."""
-    path = _PLACEHOLDER.sub(lambda found: f"${found[1].upper()}", path)
+    path = _PLACEHOLDER.sub(lambda match: f"${match[1].upper()}", path)
     url = f'"{server}{path}"' if "$" in path else shlex.quote(server + path)
     parts = [f"curl {url}" if method == ("POST" if media_type else "GET") else f"curl -X {method} {url}"]
     if auth:
