@@ -38,7 +38,7 @@ from tests.support.statement_recorder import RecordingDatabase
 
 FEW, MANY, EACH = 10_000, 1_000_000, 3
 ROUNDS, TIMES, EXPLAINED = 3, 150, 25
-PENDING = "the floors not published yet"
+PENDING = "pending revocations"
 """Usually there are none."""
 LIFETIMES = Lifetimes()
 

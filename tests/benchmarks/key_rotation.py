@@ -61,7 +61,7 @@ def cost(folder: Path) -> None:
 
         return ask
 
-    _compare("a token that is remembered is decoded", lambda: before.decode(known), lambda: after.decode(known))
+    _compare("a cached token is decoded", lambda: before.decode(known), lambda: after.decode(known))
     _compare("a token is encoded", lambda: before.encode(token), lambda: after.encode(token))
     _compare("a token of an unknown key is refused", refused(before), refused(after))
     look = statistics.median(_times(keys.reload))

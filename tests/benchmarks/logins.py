@@ -92,7 +92,9 @@ class Measured:
         failures = "; ".join(sorted({crowd.failures for crowd in crowds} - {""}))
         p99 = statistics.median(crowd.p99 for crowd in crowds)
         load = max(crowd.load for crowd in crowds)
-        return f"p99 {p99:.0f} ms; asking took {load:.0%} of a core" + (f"; noes: {failures}" if failures else "")
+        return f"p99 {p99:.0f} ms; load generator {load:.0%} of a core" + (
+            f"; refused: {failures}" if failures else ""
+        )
 
 
 def hashing(urls: dict[str, str], paths: dict[str, Path], login: Login) -> None:

@@ -64,7 +64,9 @@ def main() -> None:
         finally:
             sink.terminate()
             sink.wait(20)
-    note = f"{MAILS:,} owed at once; afterwards " + ", ".join(f"{many:,} {state}" for state, many in states.items())
+    note = f"{MAILS:,} queued together; afterwards " + ", ".join(
+        f"{many:,} {state}" for state, many in states.items()
+    )
     report("mails sent by two workers", [rate for rate, _, _ in results], "/s", least=400, note=note)
     report("mails lost", [float(lost) for _, lost, _ in results], "", most=0)
     report("mails sent twice", [float(again) for _, _, again in results], "")

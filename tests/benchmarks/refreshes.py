@@ -94,8 +94,9 @@ def measure(rig: BenchRig, url: str) -> None:
         turn()
     raw, crowds = raw[1:], crowds[1:]  # the first is a warm-up
     failures = "; ".join(session_pairs.failures for session_pairs in crowds if session_pairs.failures)
-    note = f"{CLIENTS} clients; asking took {max(session_pairs.load for session_pairs in crowds):.0%} of a core" + (
-        failures and f"; {failures}"
+    note = (
+        f"{CLIENTS} clients; load generator {max(session_pairs.load for session_pairs in crowds):.0%} of a core"
+        + (failures and f"; {failures}")
     )
     report("asyncpg alone: the same UPDATE", raw, "/s", note=f"{CLIENTS} connections, fsync {fsync}")
     report("refreshes", [session_pairs.rate for session_pairs in crowds], "/s", against=raw, least=0.25, note=note)
