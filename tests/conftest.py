@@ -25,6 +25,10 @@ settings.load_profile("patient")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pgbouncer", action="store_true", help="run the service behind PgBouncer")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     """The real adapters need asyncio; tests of domain and use cases run on trio as well."""

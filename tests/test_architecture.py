@@ -216,10 +216,9 @@ def passwords_are_checked_in_one_place(name: str, tree: ast.Module) -> list[str]
 
 
 def shared_code_in_support(name: str, tree: ast.Module) -> list[str]:
-    """The tests that run again behind PgBouncer are the exception."""
+    """No test module imports from another."""
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    shared = [it for it in imported if it.startswith("tests.") and it.rpartition(".")[2].startswith("test_")]
-    return [] if name == "tests/cluster/pgbouncer/test_journeys.py" else shared
+    return [it for it in imported if it.startswith("tests.") and it.rpartition(".")[2].startswith("test_")]
 
 
 INNER = ("domain", "application")

@@ -17,7 +17,7 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
 UNPRIVILEGED = "nobody"
-"""The id of the Unix user `nobody`."""
+"""The name of the Unix user that owns no files."""
 
 
 def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:

@@ -1,8 +1,8 @@
 """The identity of PostgreSQL when `make run` runs as root, which PostgreSQL refuses.
 
-The first choice is `mapped`: another user id in a user namespace, where files still belong to root. Where the kernel
-does not allow that, it is the user `nobody`, who needs access to the folders above data and programs. Missing execute
-permissions of these folders are added and reported.
+The first choice is `mapped`: another user id in a user namespace, where files still belong to root. If the kernel
+does not allow that, PostgreSQL runs as the Unix user `nobody`, which needs access to the folders above data and
+programs. Execute permissions that these folders lack are added and reported.
 """
 
 import os
@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from entrypoints.devserver.child import mapped_launcher, run_to_end
+from entrypoints.devserver.child import UNPRIVILEGED, mapped_launcher, run_to_end
 
-IDENTITIES = ("mapped", "nobody")
+IDENTITIES = ("mapped", UNPRIVILEGED)
 
 PROBE = """
 import os, pwd, sys
@@ -28,8 +28,8 @@ for path in sys.stdin.read().splitlines():
     if not os.access(path, os.X_OK if path.endswith("/") else os.R_OK):
         print(path)
 """
-"""A program that prints the paths on stdin that it cannot access. It switches to `nobody` after the start, because
-`nobody` may not be able to access Python."""
+"""A program that prints those paths on stdin that an identity cannot access. Python starts as root and
+changes the user then, because that user may have no access to Python itself."""
 
 
 class MissingPrivileges(Exception):
@@ -50,14 +50,14 @@ def unprivileged_identity(
         return "mapped"
     folder.chmod(0o711)
     needed = _needed(folder, programs)
-    closed = [Path(path) for path in inaccessible("nobody", needed) or ()]
+    closed = [Path(path) for path in inaccessible(UNPRIVILEGED, needed) or ()]
     opened = [path for path in closed if _add_permissions(path, programs)]
     for path in opened:
         if not path.is_relative_to(programs):
-            report(f"chmod o+x {path}: PostgreSQL runs as the user `nobody`, who has to pass through")
+            report(f"chmod o+x {path}: PostgreSQL runs as the user `nobody`, which needs access to it")
     if any(path.is_relative_to(programs) for path in opened):
         report(f"chmod o+rX {programs} and what is in it: PostgreSQL runs from there as the user `nobody`")
-    still_closed = inaccessible("nobody", needed)
+    still_closed = inaccessible(UNPRIVILEGED, needed)
     if still_closed is None:
         raise MissingPrivileges(
             "PostgreSQL does not run as root, and we cannot become the user `nobody`; run as another user"
@@ -66,14 +66,14 @@ def unprivileged_identity(
         raise MissingPrivileges(
             f"PostgreSQL does not run as root, and the user `nobody` cannot reach {still_closed[0]}"
         )
-    return "nobody"
+    return UNPRIVILEGED
 
 
 def change_owner(folder: Path, identity: str) -> None:
     """Give the folder and its content to the user that PostgreSQL will run as."""
     if identity == "self":
         return
-    owner = pwd.getpwnam("nobody") if identity == "nobody" else pwd.getpwuid(0)
+    owner = pwd.getpwnam(UNPRIVILEGED) if identity == UNPRIVILEGED else pwd.getpwuid(0)
     if folder.stat().st_uid == owner.pw_uid:
         return
     # The folder itself last, because its owner shows whether this was finished.

@@ -24,7 +24,7 @@ CONNECTIONS = 4096
 """Connections of one process, if the limit on open files allows it."""
 
 SHARE = 4
-"""A client (an IPv4 address, or the /64 of an IPv6 address) gets at most one in so many connections."""
+"""A client may have a quarter of the connections. A client is an IPv4 address, or the /64 of an IPv6 address."""
 
 
 class RefusedByServer(NamedTuple):

@@ -8,9 +8,9 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.entrypoints.conftest import DatabaseFactory, databases, service, started
+from tests.entrypoints.conftest import databases, service, started
 from tests.support.programs import program
-from tests.support.service import PASSWORD, ROOT, Service
+from tests.support.service import PASSWORD, ROOT, DatabaseFactory, Service
 
 __all__ = ["databases", "service"]
 

@@ -18,10 +18,9 @@ from entrypoints.cli.doctor.findings import State
 from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.factories import now
 from entrypoints.settings import load as settings_of
-from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.cluster_nodes import PASSWORD, Cluster, Fleet, Sentinels
 from tests.support.cluster_users import Pair, load
-from tests.support.service import Service, code, eventually
+from tests.support.service import DatabaseFactory, Service, code, eventually
 
 HEALED = 20.0
 """Seconds from the failure of a master until the last process trusts the next one, on a busy machine. Sentinels or

@@ -1,7 +1,6 @@
 """Which keys are loaded from PEM files, in what order, and how a new key is created."""
 
 import os
-import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from adapters.tokens.key_files import key_entries, make_key, read_keys
 from adapters.tokens.pem_keys import Algorithm, SigningKey
 from tests.support.forging import codec, forged, signing
 from tests.support.key_files import AT, load_keys, private_pem, public_pem, put
+from tests.support.programs import program
 
 ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
 RSA = rsa.generate_private_key(65537, 2048)
@@ -111,7 +111,6 @@ def test_text_around_a_key_is_ignored(tmp_path: Path, changed: Callable[[bytes],
     assert (sec1.alg, sec1.kid) == ("ES256", SigningKey.of(P256).kid)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 @pytest.mark.parametrize(
     ("command", "alg"),
     [
@@ -125,7 +124,7 @@ def test_text_around_a_key_is_ignored(tmp_path: Path, changed: Callable[[bytes],
     ],
 )
 def test_openssl_keys_can_sign(tmp_path: Path, command: str, alg: str) -> None:
-    made = subprocess.run(["openssl", *command.split()], capture_output=True, check=True).stdout
+    made = subprocess.run([program("openssl"), *command.split()], capture_output=True, check=True).stdout
     [key] = load_keys(put(tmp_path, "key.pem", made))
     assert key.alg == alg
     own_codec = codec(keys=[key])

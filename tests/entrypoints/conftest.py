@@ -5,7 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +16,8 @@ from sqlalchemy import make_url
 
 from entrypoints.devserver import engines
 from tests.support.browser import Browser
-from tests.support.service import ROOT, Service
-
-DatabaseFactory = Callable[[], tuple[str, str]]
+from tests.support.pgbouncer import DatabasesBehindPgBouncer
+from tests.support.service import ROOT, DatabaseFactory, Service
 
 
 def migrate(url: str) -> None:
@@ -28,8 +27,8 @@ def migrate(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseFactory]:
-    """Creates migrated, empty databases, each with a Redis database of its own."""
+def databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseFactory]:
+    """Creates migrated, empty databases, each with its own Redis database; behind PgBouncer with `--pgbouncer`."""
     folder = tmp_path_factory.mktemp("engines")
     numbers = itertools.count(1)
     with engines.postgres(folder / "pg", durable=False) as postgres, engines.valkey(folder / "valkey") as valkey:
@@ -55,7 +54,13 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseFact
             redis_url = make_url(valkey.url).set(database=str(number % 16)).render_as_string(hide_password=False)
             return create(f"place{number}", "migrated"), redis_url
 
-        yield place
+        if not request.config.getoption("--pgbouncer"):
+            yield place
+            return
+        behind = DatabasesBehindPgBouncer(place)
+        yield behind
+        assert behind.bouncer.was_used()
+        behind.bouncer.end()
 
 
 @contextmanager

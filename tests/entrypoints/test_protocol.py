@@ -21,8 +21,7 @@ from uvicorn import Config, Server
 
 from entrypoints.http import connections, protocol
 from entrypoints.http.draining import DrainingHttpProtocol
-from tests.entrypoints.conftest import DatabaseFactory
-from tests.support.service import ROOT, Service, eventually, free_port
+from tests.support.service import ROOT, DatabaseFactory, Service, eventually, free_port
 
 MIB = 2**20
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from adapters.tokens.key_files import make_key
-from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.rolling import Api, Fleet, Load, signer
-from tests.support.service import PASSWORD, Service, code, eventually, unique_email
+from tests.support.service import PASSWORD, DatabaseFactory, Service, code, eventually, unique_email
 
 DELAY = 2
 OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5a7e1c9f3"

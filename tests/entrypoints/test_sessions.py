@@ -7,8 +7,7 @@ from uuid import UUID, uuid4
 import jwt
 import pytest
 
-from tests.entrypoints.conftest import DatabaseFactory
-from tests.support.service import PASSWORD, Client, Service, code, unique_email
+from tests.support.service import PASSWORD, Client, DatabaseFactory, Service, code, unique_email
 from tests.support.sweeping import fetch
 
 

@@ -15,7 +15,7 @@ import asyncpg
 from sqlalchemy import URL, make_url
 
 from tests.support.programs import program
-from tests.support.service import eventually, free_port
+from tests.support.service import DatabaseFactory, eventually, free_port
 
 SERVERS = 4
 
@@ -99,6 +99,10 @@ class PgBouncer:
         self.kill()
         shutil.rmtree(self._folder)
 
+    def was_used(self) -> bool:
+        """Whether a client has connected to a database through this PgBouncer."""
+        return "login attempt: db=" in (self._folder / "log").read_text()
+
     def tell(self, command: str) -> None:
         """Run an admin command: PAUSE, RESUME, RELOAD …"""
         self._at(self._behind.set(port=self.port, host="127.0.0.1", database="pgbouncer"), command)
@@ -121,3 +125,15 @@ class PgBouncer:
 
         with ThreadPoolExecutor(1) as elsewhere:
             elsewhere.submit(asyncio.run, run()).result()
+
+
+class DatabasesBehindPgBouncer:
+    """A factory of databases whose URLs lead through one PgBouncer."""
+
+    def __init__(self, databases: DatabaseFactory) -> None:
+        self._databases = databases
+        self.bouncer = PgBouncer(databases()[0])
+
+    def __call__(self) -> tuple[str, str]:
+        database_url, redis_url = self._databases()
+        return self.bouncer.through(database_url), redis_url

@@ -31,6 +31,10 @@ _TOKEN = re.compile(r"/(?:verify|reset|email)\?token=([A-Za-z0-9._~-]+)")
 T = TypeVar("T")
 
 
+DatabaseFactory = Callable[[], tuple[str, str]]
+"""Creates a migrated, empty database and a Redis database; returns their URLs."""
+
+
 def free_port() -> int:
     """A port below the range of outgoing connections, so that none of these takes it meanwhile."""
     while True:

@@ -10,10 +10,10 @@ from entrypoints.cli.doctor.database import check_database
 from entrypoints.cli.doctor.findings import State
 from entrypoints.factories import now
 from entrypoints.settings import load as settings_of
-from tests.entrypoints.conftest import DatabaseFactory, migrate
+from tests.entrypoints.conftest import migrate
 from tests.support.cluster_users import Pair, load
 from tests.support.pgbouncer import PgBouncer
-from tests.support.service import Service
+from tests.support.service import DatabaseFactory, Service
 
 HEALED = 10.0
 """Seconds until every request succeeds again."""
