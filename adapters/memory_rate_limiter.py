@@ -11,7 +11,7 @@ from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
 
 _Log = OrderedDict[str, datetime]
-"""The attempts of one bucket by their marks, oldest first."""
+"""The attempts of one bucket by the ids of their reservations, oldest first."""
 
 
 class MemoryRateLimiter(RateLimiter):
@@ -33,9 +33,8 @@ class MemoryRateLimiter(RateLimiter):
         }
         self._most = most
         self._logs: OrderedDict[Bucket, _Log] = OrderedDict()
-        self.stored = 0
-        """How many attempts are stored."""
-        self._marks = itertools.count()
+        self._stored = 0
+        self._ids = itertools.count()
 
     async def acquire(self, *buckets: Bucket) -> Reservation:
         now = self._clock()
@@ -43,26 +42,26 @@ class MemoryRateLimiter(RateLimiter):
         wait, limit = max(waits, key=lambda wait_and_limit: wait_and_limit[0])
         if wait:
             raise rate_limited(wait, reason=limit)
-        reservation = Reservation(buckets, str(next(self._marks)))
+        reservation = Reservation(buckets, str(next(self._ids)))
         for bucket in buckets:
             log = self._logs.setdefault(bucket, _Log())
-            self.stored += reservation.id not in log
+            self._stored += reservation.id not in log
             log[reservation.id] = now
             self._logs.move_to_end(bucket)
-        while self.stored > self._most:
-            self.stored -= len(self._logs.popitem(last=False)[1])
+        while self._stored > self._most:
+            self._stored -= len(self._logs.popitem(last=False)[1])
         return reservation
 
     async def cancel(self, reservation: Reservation) -> None:
         for bucket in reservation.buckets:
             if reservation.id in (log := self._logs.get(bucket, _Log())):
                 del log[reservation.id]
-                self.stored -= 1
+                self._stored -= 1
             self._drop_empty(bucket)
 
     async def reset(self, *buckets: Bucket) -> None:
         for bucket in buckets:
-            self.stored -= len(self._logs.pop(bucket, _Log()))
+            self._stored -= len(self._logs.pop(bucket, _Log()))
 
     def _wait(self, bucket: Bucket, now: datetime) -> timedelta:
         """Time until the bucket has room."""
@@ -79,7 +78,7 @@ class MemoryRateLimiter(RateLimiter):
             log.popitem(last=False)
         while log and next(reversed(log.values())) > now:
             log.popitem()
-        self.stored -= size - len(log)
+        self._stored -= size - len(log)
 
     def _drop_empty(self, bucket: Bucket) -> None:
         if not self._logs.get(bucket, True):

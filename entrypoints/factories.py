@@ -68,7 +68,7 @@ def make_rate_limiter(settings: Settings, clock: Clock) -> RedisRateLimiter | No
 
 
 def make_local_rate_limiter(settings: Settings, clock: Clock) -> MemoryRateLimiter | NoRateLimiter:
-    """Counts without a round trip: what one process sees of a caller is enough to keep their pace."""
+    """Counts in the memory of this process, without a round trip. An approximate limit is enough here."""
     return MemoryRateLimiter(clock=clock, most=20_000) if settings.rate_limits else NoRateLimiter()
 
 

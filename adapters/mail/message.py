@@ -1,4 +1,4 @@
-"""A mail as the bytes of a message (RFC 5322), built by the standard library: the same letter, the same bytes."""
+"""A mail as the bytes of a message (RFC 5322), built by the standard library: the same mail gives the same bytes."""
 
 from datetime import UTC
 from email.header import Header
@@ -40,7 +40,7 @@ def _from(origin: Sender) -> "Address | _Encoded":
 
 def _subject(text: str) -> "str | _Encoded":
     if not text.isprintable() or len(text) > 900:
-        raise ValueError("The Subject of a letter must be short and on one line.")
+        raise ValueError("The subject of a mail must be short and on one line.")
     return _Encoded("Subject", text) if "=?" in text else text
 
 

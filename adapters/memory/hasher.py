@@ -51,6 +51,6 @@ def _digest(password: str) -> str:
 
 
 def _salt(text: str) -> str:
-    """The text of a hash that was made here."""
+    """The salt of a hash that was made here; empty for others."""
     kind, _, rest = text.partition("$")
     return rest.rpartition("$")[0] if kind == "memory" else ""

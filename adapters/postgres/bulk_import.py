@@ -1,4 +1,4 @@
-"""Bulk import: insert many users in a few statements, except those whose address or name is taken."""
+"""Bulk import: inserts many users in a few statements. Skips taken addresses, and drops taken usernames."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -65,7 +65,7 @@ async def bulk_insert(
 
 
 async def _users_by_email(connection: Connection, emails: Collection[str]) -> Mapping[str, Sequence[User]]:
-    """The verified user of each address, or else all unverified ones, newest first."""
+    """All users of each address: the verified one first, then the unverified ones, newest first."""
     order = users.c.email, users.c.verified_at.is_(None), users.c.id.desc()
     rows = await connection.fetch(select_users().where(among_texts(users.c.email, emails)).order_by(*order))
     return {email: list(group) for email, group in groupby(map(user_of, rows), lambda user: user.email)}
@@ -76,7 +76,7 @@ def _is_importable(user: User, present: Sequence[User], *, before: bool) -> bool
     imported again."""
     if any(other.verified for other in present):
         return False
-    return user.verified if any(user.owns_email for user in present) else not before
+    return user.verified if any(other.owns_email for other in present) else not before
 
 
 async def _record_digests(connection: Connection, inserted: Sequence[User]) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 _UNDERSTOOD = {
     "gsslib",
@@ -77,19 +78,30 @@ def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
     if not isinstance(parsed.query.get("host", ""), str):
         hosts = [_host(host) for host in parsed.query["host"]]
         del query["host"]
-    if parsed.port is not None and not 0 < parsed.port < 65536:
-        raise ValueError("has a port that is not between 1 and 65535")
     for part in (parsed.host, parsed.database, parsed.username, *query.values()):
         if part is not None and not unquote(part).isprintable():
             raise ValueError("contains a line break or another invisible character; remove it")
-    return _with_options(parsed, query, hosts)
+    driver, arguments = _with_options(parsed, query, hosts)
+    try:
+        port = _options_of(driver).get("port", 5432)
+    except ArgumentError as error:
+        raise ValueError("has a port that is not a number") from error
+    ports = port if isinstance(port, list) else [port]
+    if parsed.port == 0 or not all(0 < number < 65536 for number in ports):  # SQLAlchemy leaves out a port of 0
+        raise ValueError("has a port that is not between 1 and 65535")
+    return driver, arguments
+
+
+def _options_of(url: URL) -> dict[str, Any]:
+    """What the driver reads from its URL."""
+    _, options = url.get_dialect()().create_connect_args(url)
+    return dict(options)
 
 
 def driver_arguments(url: str) -> dict[str, Any]:
     """Arguments for `asyncpg.connect`."""
     parsed, arguments = driver_url(url)
-    _, driver_options = parsed.get_dialect()().create_connect_args(parsed)
-    both = {**driver_options, **arguments}
+    both = {**_options_of(parsed), **arguments}
     return {name: option for name, option in both.items() if not name.startswith("prepared_statement_")}
 
 

@@ -18,8 +18,8 @@ from domain.user import NO_PASSWORD, User
 async def remove(
     connection: Connection, user_ids: Sequence[UUID], *, now: datetime, until: datetime | None = None
 ) -> int:
-    """The caller has locked the users and ended their sessions. A row without address and name stays for each user
-    until their history has been removed."""
+    """The caller has locked the users and ended their sessions. For each user a row without address and name
+    stays, and one in `deletions` with the name and a verified address, until the history has been removed."""
     present = and_(among(users.c.id, user_ids), users.c.deleted_at.is_(None))
     verified_email = case((users.c.verified_at.is_not(None), users.c.email))
     until_then = literal(until, DateTime(timezone=True))

@@ -65,7 +65,8 @@ outage_log = _OutageLog()
 
 @contextmanager
 def outages_as_refusals() -> Iterator[None]:
-    """Turns outages into the refusal `unavailable`. Other errors pass."""
+    """Turns outages, timeouts and conflicts with other transactions into the refusal `unavailable`. Only outages are
+    logged as such. Other errors pass."""
     started_at = time.monotonic()
     try:
         yield

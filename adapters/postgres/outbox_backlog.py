@@ -16,7 +16,7 @@ from domain.outbox import DeliveryOutcome
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`overdue` is how late the most overdue mail is: workers are behind by that. `oldest` is the age of the oldest
+    """`lag` is how late the most overdue mail is: workers are behind by that. `oldest_age` is the age of the oldest
     pending mail: it grows while the mail server refuses mails."""
 
     pending: int

@@ -54,7 +54,7 @@ class PostgresUnitOfWork(UnitOfWork):
 
 
 class PostgresStore:
-    """A unit of work takes at most `deadline` seconds; longer counts as an outage."""
+    """A unit of work takes at most `deadline` seconds; then it is refused as `unavailable`."""
 
     def __init__(self, database: Database, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE) -> None:
         self._database = database

@@ -1,4 +1,4 @@
-"""Looks up users by address or username: the verified user, or else the unverified ones."""
+"""Looks up users by id, or by address or username: the verified user, or else the unverified ones."""
 
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
@@ -17,7 +17,7 @@ EVICTED = select(address_changes.c.id).where(
     address_changes.c.new_email == users.c.email,
     address_changes.c.confirmed_at.is_(None),
 )
-"""Changes of address by which a user lost the address: `EmailChange.is_pending_at` is true for these."""
+"""Unconfirmed changes of evicted users to their present address; `EmailChange.is_pending_at` is true for these."""
 
 _BY_ID = CompiledStatement(select(users).where(users.c.id == bindparam("user"), users.c.deleted_at.is_(None)))
 _BY_EMAIL = CompiledStatement(holder_first(select(users).where(users.c.email == bindparam("email"))))

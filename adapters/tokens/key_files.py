@@ -117,8 +117,10 @@ def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
             os.utime(draft, ns=(written + 1, written + 1))
         name = next_name(datetime.now(UTC), others[0].name if others else None, key.kid)
         return Path(draft).rename(folder / name)
-    except BaseException:
+    except BaseException as error:
         Path(draft).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(folder)  # an error of writing names no file
         raise
 
 

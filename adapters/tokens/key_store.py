@@ -86,10 +86,8 @@ class ReloadingKeyStore:
             problems.append(f"{self._path}: cannot be read ({error.strerror})")
         problems += sorted(key_file.problem for key_file in self._files.values() if key_file.problem)
         entries = key_entries(self._files.values())
-        if any(key_file.key.private for key_file in entries):
-            self._seen_at = {
-                key_file.key.kid: self._seen_at.get(key_file.key.kid, self._read_at) for key_file in entries
-            }
+        if any(entry.key.private for entry in entries):
+            self._seen_at = {entry.key.kid: self._seen_at.get(entry.key.kid, self._read_at) for entry in entries}
             self._switch(self._choose(entries, self._now.signing))
         else:
             problems.append(f"{self._path}: no private key to sign with")

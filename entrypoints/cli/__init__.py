@@ -57,8 +57,8 @@ def main() -> None:
         status = 130
     except OSError as error:
         if not isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as `head` does
-            click.echo(f"Error: standard output: {error.strerror}", err=True)
-        # Python flushes again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            click.echo(f"standard output: {error.strerror}", err=True)
+        if sys.stdout is not None:  # Python flushes again when it exits
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status or 0)

@@ -15,6 +15,7 @@ def command_settings() -> Settings:
 def require(needed: str, *, instead: str) -> None:
     """Raise SettingsError if `needed` is missing and other settings show that another installation than `make run` is
     meant. Otherwise the command would silently use the `instead` of `make run`."""
+    # A public URL with http: is one of development.
     named = set_names({name: value for name, value in os.environ.items() if not value.startswith("http:")})
     if not named & {"LATCHKEY_ENV", "LATCHKEY_DATA_DIR", needed} and (meant := _ELSEWHERE & named):
         raise SettingsError(
@@ -31,4 +32,4 @@ def hint(error: SettingsError) -> str:
 
 
 _ELSEWHERE = {"LATCHKEY_DATABASE_URL", "LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS", "LATCHKEY_PUBLIC_URL"}
-"""Settings that are required in production and generated in development."""
+"""Settings that are required in production and have a default in development."""

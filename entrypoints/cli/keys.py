@@ -62,7 +62,7 @@ def rotate_keys(*, algorithm: str | None, as_json: bool) -> None:
 
 
 def _key_folder() -> tuple[Path, timedelta]:
-    """The path of the keys, and the activation delay in seconds. Raises Failure."""
+    """The path of the keys, and the activation delay. Raises Failure."""
     from entrypoints.cli.installation import require
     from entrypoints.settings import SettingsError, key_folder
 

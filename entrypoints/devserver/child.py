@@ -17,7 +17,7 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
 UNPRIVILEGED = "nobody"
-"""The name of the Unix user that owns no files."""
+"""The Unix user that PostgreSQL runs as when root starts it. Also the name of that identity."""
 
 
 def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:

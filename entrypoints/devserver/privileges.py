@@ -93,9 +93,10 @@ def inaccessible(identity: str, paths: Iterable[str]) -> list[str] | None:
 
 
 def _needed(folder: Path, programs: Path) -> list[str]:
-    """The folders above, from the root downwards."""
+    """The paths that PostgreSQL needs: the folders above, from the root downwards, so that opening them in this order
+    is enough; then the programs."""
     above = {above for below in (folder, programs) for above in (below, *below.parents)}
-    folders = [f"{passage}/" for passage in sorted(above, key=lambda path: len(path.parts)) if passage != Path("/")]
+    folders = [f"{path}/" for path in sorted(above, key=lambda path: len(path.parts)) if path != Path("/")]
     inside = [path for part in ("bin", "lib", "share") for path in sorted((programs / part).rglob("*"))]
     parts = [programs / part for part in ("bin", "lib", "share")]
     return [*folders, *(f"{path}/" if path.is_dir() else str(path) for path in (*parts, *inside))]

@@ -18,13 +18,13 @@ REQUEST_SECONDS = 30
 """Seconds from the end of the head to the end of the body."""
 
 READ_SECONDS = 30
-"""Seconds that a client may not read a response."""
+"""Seconds after which a connection is dropped if its client does not read the response."""
 
 CONNECTIONS = 4096
 """Connections of one process, if the limit on open files allows it."""
 
 SHARE = 4
-"""A client may have a quarter of the connections. A client is an IPv4 address, or the /64 of an IPv6 address."""
+"""A client gets at most 1/SHARE of the connections. A client is an IPv4 address, or the /64 of an IPv6 address."""
 
 
 class RefusedByServer(NamedTuple):

@@ -41,8 +41,9 @@ async def attempt(act: Callable[[], Awaitable[object]], *, failure: str) -> None
         log.error(failure, exc_info=error)
 
 
-async def repeat(act: Callable[[], Awaitable[object]], *, interval: float, failure: str) -> None:
-    """Attempt it now and `interval` seconds after each attempt, until the task is cancelled."""
+async def repeat(act: Callable[[], Awaitable[object]], *, interval: float, failure: str, delay: float = 0) -> None:
+    """Attempt it after `delay` seconds and `interval` seconds after each attempt, until the task is cancelled."""
+    await asyncio.sleep(delay)
     while True:
         await attempt(act, failure=failure)
         await asyncio.sleep(interval)
@@ -55,12 +56,13 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
         # Before the first request, because without the lease every request asks PostgreSQL.
         await attempt(renew, failure=renewal_failure)
         activities = [
-            repeat(renew, interval=RENEWAL_INTERVAL, failure=renewal_failure),
+            repeat(renew, interval=RENEWAL_INTERVAL, failure=renewal_failure, delay=RENEWAL_INTERVAL),
             # In a thread, because the keys may be on a mount that hangs.
             repeat(
                 partial(asyncio.to_thread, container.signing_keys().reload),
                 interval=KEYS_INTERVAL,
                 failure="signing_keys_check_failed",
+                delay=KEYS_INTERVAL,
             ),
             # Counts revocations that Redis holds and PostgreSQL does not know.
             repeat(
@@ -71,7 +73,7 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
             report_hashing(container.hashing_load(), app.state.metrics),
         ]
         tasks = [asyncio.create_task(activity) for activity in activities]
-        # Objects that exist now stay. Without them a collection does not take tens of milliseconds.
+        # Excludes the objects that exist now from garbage collection: scanning them would take tens of milliseconds.
         gc.freeze()
         try:
             yield

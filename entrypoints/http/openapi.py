@@ -1,6 +1,6 @@
 """The OpenAPI 3.1 document. The framework derives it from the routes, msgspec writes the schemas."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from inspect import isclass
 from typing import Any
@@ -60,15 +60,21 @@ def document(app: Litestar) -> dict[str, Any]:
         logging_config=None,
     )
     openapi = twin.openapi_schema.to_schema()
-    openapi["components"]["schemas"] = _schemas(_documented(app))
+    openapi["components"]["schemas"] = _schemas(handler for _, handler in documented_routes(app))
     return openapi
 
 
-def _documented(app: Litestar) -> Iterator[HTTPRouteHandler]:
+def documented_routes(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
+    """Handlers with the template of their path."""
     for route in app.routes:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
             if handler.include_in_schema is not False:
-                yield handler
+                yield route.path_format, handler
+
+
+def resolved(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema, or the component to which it refers."""
+    return schemas[schema["$ref"].rsplit("/", 1)[-1]] if "$ref" in schema else schema
 
 
 def _schemas(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PROBLEM_JSON = "application/problem+json"
 class FieldProblem(Struct, frozen=True):
     field: Annotated[str, documented("The name of the field; empty if none can be named.", "email")]
     code: Annotated[str, documented("The code of this field's problem, or the reason.", "email_invalid")]
-    message: Annotated[str, documented("For people.", "This is not an e-mail address.")]
+    message: Annotated[str, documented("For people.", "This is not a valid e-mail address.")]
 
 
 class Problem(Struct, frozen=True, kw_only=True):
@@ -30,7 +30,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     ]
     title: Annotated[str, documented("A short text for the code.", "The e-mail address is not valid")]
     status: Annotated[int, documented("The HTTP status.", 422)]
-    detail: Annotated[str, documented("What is wrong with this request.", "This is not an e-mail address.")]
+    detail: Annotated[str, documented("What is wrong with this request.", "This is not a valid e-mail address.")]
     code: Annotated[str, documented("Stable. Base decisions on this.", "email_invalid", enum=list(CATALOGUE))]
     errors: list[FieldProblem] | UnsetType = UNSET
     retry_after: Annotated[int, documented("Seconds, as in `Retry-After`.", 60)] | UnsetType = UNSET
@@ -131,7 +131,7 @@ def _document_and_headers(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, 
     headers = {} if wait is None else {"Retry-After": str(wait)}
     detail = refusal.detail
     if refusal.code is ErrorCode.MALFORMED and errors:
-        # Of a field it is said which rule it breaks: "must be a string".
+        # The message of a field is the rule that it breaks: "must be a string".
         detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in errors)
     document = problem(refusal.code, detail, errors, retry_after=wait, prefix=prefix_of(scope))
     if scope["state"].get("bearer") and (error := _BEARER_ERRORS.get(refusal.code)):
@@ -140,18 +140,20 @@ def _document_and_headers(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, 
 
 
 def _default_headers(status: int) -> dict[str, str]:
-    """What every answer of this status says."""
+    """Headers that every response with this status has."""
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     return {}
 
 
-_EXAMPLE_ERRORS = {
+_EXAMPLE_ERRORS: dict[str, FieldProblem] = {
     ErrorCode.EMAIL_INVALID: FieldProblem("email", "email_invalid", "This is not a valid e-mail address."),
     ErrorCode.USERNAME_INVALID: FieldProblem(
         "username", "username_invalid", "This username is reserved. Choose another."
     ),
-    ErrorCode.USERNAME_TAKEN: FieldProblem("username", "username_taken", "This username is already taken."),
+    ErrorCode.USERNAME_TAKEN: FieldProblem(
+        "username", "username_taken", "This username is already taken. Choose another."
+    ),
     ErrorCode.PASSWORD_WEAK: FieldProblem("password", "too_short", "A password must have at least 15 characters."),
     ErrorCode.PASSWORD_MISMATCH: FieldProblem(
         "confirm_password", "password_mismatch", "The two passwords do not match."
@@ -160,8 +162,8 @@ _EXAMPLE_ERRORS = {
 _EXAMPLE_WAITS = {429: 60, 503: UNAVAILABLE_RETRY_AFTER}
 
 
-def example(code: str) -> Problem:
+def example(code: str, *, prefix: str = "") -> Problem:
     """A problem document of that code, for the OpenAPI document and the page of the problem."""
-    errors = [error for name, error in _EXAMPLE_ERRORS.items() if name == code]
-    detail = errors[0].message if errors else ""
-    return problem(code, detail, errors, retry_after=_EXAMPLE_WAITS.get(CATALOGUE[code].status))
+    error = _EXAMPLE_ERRORS.get(code)
+    wait = _EXAMPLE_WAITS.get(CATALOGUE[code].status)
+    return problem(code, error.message if error else "", [error] if error else [], retry_after=wait, prefix=prefix)

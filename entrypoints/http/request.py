@@ -19,6 +19,7 @@ from domain.tokens import AccessToken
 from entrypoints.http.validation import body_problems, not_json, problem_of, refusal_of
 
 AnyRequest = Request[Any, Any, Any]
+FORM = "application/x-www-form-urlencoded"
 FOR_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 """For public resources that programs in browsers read: keys, metadata, API description."""
 
@@ -61,7 +62,7 @@ class StrictRequest(AnyRequest):
         return read
 
     async def form(self) -> FormMultiDict:
-        self._require_media_type("application/x-www-form-urlencoded")
+        self._require_media_type(FORM)
         body = await self.body()
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict")

@@ -25,15 +25,15 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _FILE_KINDS = ("counter", "gauge_sum", "histogram")
 """How prometheus-client begins the names of its files."""
 
-FILE_SIZE = 256 * 1024
-"""Bytes of each file: more than all series need, so that no file grows."""
+FILE_SIZE = 1024 * 1024
+"""Bytes of each file: more than the series of all routes need, so that no file grows."""
 
 UNKNOWN = "-"
 """The label of a route that does not exist, and of a response that never started."""
 
 OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-STATUSES = frozenset({200, 201, 202, 204, 303, 304, 414, 431} | {it.status for it in CATALOGUE.values()})
+STATUSES = frozenset({200, 201, 202, 204, 302, 414, 431} | {it.status for it in CATALOGUE.values()})
 SUCCESS = "success"
 LOGIN = ("POST", "/v1/login")
 
@@ -162,4 +162,4 @@ def _allocate(file: Path) -> None:
     """Raises OSError if the disk is full. prometheus-client alone would map a sparse file, and a process that writes
     into a hole of a full disk is killed by SIGBUS."""
     with file.open("ab") as opened:
-        opened.write(bytes(FILE_SIZE - opened.tell()))
+        opened.write(bytes(max(0, FILE_SIZE - opened.tell())))

@@ -63,7 +63,7 @@ def database_url() -> str:
 
 
 def key_folder() -> tuple[Path, timedelta, bool]:
-    """The path of the signing keys, the activation delay of a new key in seconds, and whether they are those of
+    """The path of the signing keys, the activation delay of a new key, and whether they are those of
     development. Raises SettingsError."""
     reader = SettingsReader(None, meant_env("LATCHKEY_DATABASE_URL", "LATCHKEY_SIGNING_KEYS"))
     default_folder = reader.data_dir / "keys"

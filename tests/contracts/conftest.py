@@ -38,7 +38,7 @@ def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> StoreH
 
 
 @pytest.fixture
-def leftovers(harness: StoreHarness, request: pytest.FixtureRequest) -> ExpiredRows:
+def expired_rows(harness: StoreHarness, request: pytest.FixtureRequest) -> ExpiredRows:
     """The purge of the same store."""
     if isinstance(harness.store, MemoryStore):
         return MemoryExpiredRows(harness.store)

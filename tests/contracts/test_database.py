@@ -69,6 +69,8 @@ async def test_values_and_parameters_are_bound_in_order(database: Database) -> N
         assert await connection.fetch_value(statement, b=None, a=8) is None
         with pytest.raises(KeyError, match="b"):
             await connection.fetch(statement)
+        with pytest.raises(KeyError, match="c"):
+            await connection.fetch(statement, b=None, c=1)
 
 
 async def test_statement_returns_rows_and_counts(database: Database) -> None:

@@ -81,6 +81,9 @@ def test_several_hosts_are_parsed(hosts: str, expected: tuple[list[str], list[in
         ("mysql://db.example/accounts", "not a PostgreSQL URL"),
         ("postgresql://ada:x@db.example:99999/accounts", "has a port that is not between 1 and 65535"),
         ("postgresql://ada:x@a:1,b:65536/accounts", "must look like"),
+        ("postgresql://ada:x@db.example/accounts?port=99999", "has a port that is not between 1 and 65535"),
+        ("postgresql:///accounts?host=db.example:99999", "has a port that is not between 1 and 65535"),
+        ("postgresql://ada:x@db.example/accounts?port=abc", "has a port that is not a number"),
         ("postgresql://ada:x@db.example:0/accounts", "has a port that is not between 1 and 65535"),
     ],
 )

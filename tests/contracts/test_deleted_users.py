@@ -43,11 +43,11 @@ async def restored_user(harness: StoreHarness, user: User, *, email: str = ADA) 
         return await work.users.restore(user.id, email=email, now=LATER)
 
 
-async def purge(leftovers: ExpiredRows, *, limit: int = 1000) -> list[int]:
+async def purge(expired_rows: ExpiredRows, *, limit: int = 1000) -> list[int]:
     """The number of rows that each batch removed."""
     changed, after = [], None
     while True:
-        found = await leftovers.purge(RetentionCategory.DELETED_USER, now=NOW + WEEK, after=after, limit=limit)
+        found = await expired_rows.purge(RetentionCategory.DELETED_USER, now=NOW + WEEK, after=after, limit=limit)
         changed.append(found.removed)
         after = found.last
         if after is None:
@@ -232,14 +232,14 @@ async def remaining_of(harness: StoreHarness, user: User) -> tuple[int, int, int
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 1000])
 async def test_the_history_of_a_deleted_user_is_purged_in_batches(
-    harness: StoreHarness, leftovers: ExpiredRows, limit: int
+    harness: StoreHarness, expired_rows: ExpiredRows, limit: int
 ) -> None:
     bob = await harness.user("bob@example.org")
     await add_history(harness, bob, times=2)
     user = await harness.user()
     await add_history(harness, user, times=7)
     await remove(harness, user, undoable=False)
-    batches = await purge(leftovers, limit=limit)
+    batches = await purge(expired_rows, limit=limit)
     assert max(batches) <= 3 * limit + 1
     assert len(batches) >= 7 // limit
     assert await remaining_of(harness, user) == (0, 0, 0)
@@ -247,14 +247,14 @@ async def test_the_history_of_a_deleted_user_is_purged_in_batches(
     async with harness.begin() as work:
         assert len(await work.events.page(user.id, limit=99, after=None)) == 14
         assert await work.users.deletion(user.id) is None
-    assert await purge(leftovers) == [0]
+    assert await purge(expired_rows) == [0]
 
 
-async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, leftovers: ExpiredRows) -> None:
+async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     user = await harness.user()
     await add_history(harness, user, times=2)
     await remove(harness, user)
-    result = await leftovers.purge(
+    result = await expired_rows.purge(
         RetentionCategory.DELETED_USER, now=UNTIL - timedelta(seconds=1), after=None, limit=99
     )
     assert (result.removed, result.last) == (0, None)
@@ -262,18 +262,20 @@ async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, 
     assert await restored_user(harness, user) is not None
 
 
-async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, leftovers: ExpiredRows) -> None:
+async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     user = await harness.user()
     admin = AuditEvent.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), client_info=THERE)
     async with harness.begin() as work:
         await work.users.remove(user.id, now=NOW)
         await work.events.add(admin)
-    await purge(leftovers)
+    await purge(expired_rows)
     async with harness.begin() as work:
         assert list(await work.events.page(user.id, limit=9, after=None)) == [admin]
 
 
-async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarness, leftovers: ExpiredRows) -> None:
+async def test_mails_to_the_next_owner_and_queued_mails_stay(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     user = await harness.user()
     await remove(harness, user, undoable=False)
     async with harness.begin() as work:
@@ -283,13 +285,13 @@ async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarne
             await work.outbox.add(mail)
         [leased] = await work.outbox.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
         await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER)
-    await purge(leftovers)
+    await purge(expired_rows)
     async with harness.begin() as work:
         assert [mail.id for mail in await work.outbox.parked(limit=9)] == [later.id]
         assert [mail.id for mail in await work.outbox.lease(now=LATER, hold=WEEK, limit=9)] == [pending_mail.id]
 
 
-async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, leftovers: ExpiredRows) -> None:
+async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     user, bob = await harness.user(), await harness.user("bob@example.org")
     changes = [
         EmailChange(
@@ -306,18 +308,18 @@ async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, l
         for change in changes:
             await work.email_changes.add(change)
     await remove(harness, user, undoable=False)
-    await purge(leftovers)
+    await purge(expired_rows)
     async with harness.begin() as work:
         assert [await work.email_changes.by_id(change.id) for change in changes] == [None, changes[1]]
 
 
-async def test_concurrent_purges_do_not_block_each_other(harness: StoreHarness, leftovers: ExpiredRows) -> None:
+async def test_concurrent_purges_do_not_block_each_other(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     users = [await harness.user(f"user{number}@example.org") for number in range(5)]
     for user in users:
         await add_history(harness, user, times=3)
         await remove(harness, user, undoable=False)
-    await run_concurrently([lambda: purge(leftovers, limit=2)] * 4)
-    await purge(leftovers)
+    await run_concurrently([lambda: purge(expired_rows, limit=2)] * 4)
+    await purge(expired_rows)
     assert [await remaining_of(harness, user) for user in users] == [(0, 0, 0)] * 5
 
 

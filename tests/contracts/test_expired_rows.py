@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
@@ -12,16 +12,8 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.expired_rows import MemoryExpiredRows
-from adapters.memory.revocations import MemoryRevocationStore
-from adapters.memory.session_renewals import MemoryRenewals
-from adapters.memory.unit_of_work import MemoryStore
-from adapters.postgres.expired_rows import PostgresExpiredRows
-from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.rows import row_of_session
-from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions
-from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
 from application.ports import ExpiredRows
 from domain import retention
@@ -37,13 +29,11 @@ from tests.support.sql import sql_engine, waited_for
 from tests.support.store_harness import (
     LIFETIMES,
     NOW,
-    SpyingBlocklist,
     StoreHarness,
     login_event,
     new_session,
     run_concurrently,
 )
-from tests.support.world import StoppedClock
 
 pytestmark = pytest.mark.anyio
 
@@ -52,38 +42,13 @@ AGES = timedelta(days=500)
 _numbers = count(1)
 
 
-@dataclass
-class RetentionHarness(StoreHarness):
-    expired_rows: ExpiredRows
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> RetentionHarness:
-    blocklist = SpyingBlocklist()
-    if request.param == "postgres":
-        database = request.getfixturevalue("database")
-        postgres = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
-        return RetentionHarness(
-            postgres,
-            PostgresRenewals(database),
-            PostgresRevocationStore(database),
-            blocklist,
-            [],
-            PostgresExpiredRows(database),
-        )
-    memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None, clock=store_clock)
-    return RetentionHarness(
-        memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, [], MemoryExpiredRows(memory)
-    )
-
-
 def id_at(at: datetime) -> UUID:
     """A new id with this time."""
     return UUID(int=lowest(at).int + next(_numbers))
 
 
-async def purge(harness: RetentionHarness, kind: RetentionCategory, *, now: datetime = NOW) -> int:
-    found = await harness.expired_rows.purge(kind, now=now, after=None, limit=1000)
+async def purge(expired_rows: ExpiredRows, kind: RetentionCategory, *, now: datetime = NOW) -> int:
+    found = await expired_rows.purge(kind, now=now, after=None, limit=1000)
     assert found.last is None
     return found.removed
 
@@ -92,7 +57,7 @@ async def purge(harness: RetentionHarness, kind: RetentionCategory, *, now: date
 
 
 async def session(
-    harness: RetentionHarness, user: User, *, at: datetime = NOW - AGES, expires_at: datetime = NOW + DAY
+    harness: StoreHarness, user: User, *, at: datetime = NOW - AGES, expires_at: datetime = NOW + DAY
 ) -> Session:
     entered = replace(new_session(user, now=at), id=id_at(at), expires_at=expires_at)
     async with harness.begin() as work:
@@ -102,7 +67,7 @@ async def session(
     return entered
 
 
-async def end_session(harness: RetentionHarness, one: Session, at: datetime, *, said: bool = True) -> Session:
+async def end_session(harness: StoreHarness, one: Session, at: datetime, *, said: bool = True) -> Session:
     async with harness.begin() as work:
         await work.sessions.end(one.id, now=at, reason=EndReason.LOGOUT)
     if said:
@@ -110,13 +75,13 @@ async def end_session(harness: RetentionHarness, one: Session, at: datetime, *, 
     return one
 
 
-async def remaining(harness: RetentionHarness, sessions: list[Session]) -> list[Session]:
+async def remaining(harness: StoreHarness, sessions: list[Session]) -> list[Session]:
     async with harness.begin() as work:
         return [one for one in sessions if await work.sessions.by_id(one.id) is not None]
 
 
 async def test_sessions_are_purged_a_day_after_their_end(
-    harness: RetentionHarness, advance_time: AdvanceTime
+    harness: StoreHarness, expired_rows: ExpiredRows, advance_time: AdvanceTime
 ) -> None:
     user = await harness.user()
     edge = NOW - retention.SESSION
@@ -131,26 +96,26 @@ async def test_sessions_are_purged_a_day_after_their_end(
         await end_session(harness, await session(harness, user), edge - MOMENT),
     ]
     await advance_time(2 * DAY)
-    assert await purge(harness, RetentionCategory.SESSION) == len(going)
+    assert await purge(expired_rows, RetentionCategory.SESSION) == len(going)
     assert await remaining(harness, [*staying, *going]) == staying
     assert await harness.revocations.min_generations([one.id for one in going]) == {}
-    assert await purge(harness, RetentionCategory.SESSION) == 0
+    assert await purge(expired_rows, RetentionCategory.SESSION) == 0
 
 
 async def test_session_with_a_pending_revocation_is_not_purged(
-    harness: RetentionHarness, advance_time: AdvanceTime
+    harness: StoreHarness, expired_rows: ExpiredRows, advance_time: AdvanceTime
 ) -> None:
     user = await harness.user()
     unsaid = await end_session(harness, await session(harness, user), NOW - AGES, said=False)
     await advance_time(AGES)
-    assert await purge(harness, RetentionCategory.SESSION) == 0
+    assert await purge(expired_rows, RetentionCategory.SESSION) == 0
     assert await harness.revocations.pending() == {unsaid.id: ENDED}
     await harness.revocations.mark_published({unsaid.id: ENDED})
-    assert await purge(harness, RetentionCategory.SESSION) == 1
+    assert await purge(expired_rows, RetentionCategory.SESSION) == 1
 
 
 async def test_session_revoked_recently_by_the_database_clock_is_not_purged(
-    harness: RetentionHarness, advance_time: AdvanceTime
+    harness: StoreHarness, expired_rows: ExpiredRows, advance_time: AdvanceTime
 ) -> None:
     user = await harness.user()
     expired = await session(harness, user, expires_at=NOW - 2 * DAY)
@@ -158,15 +123,15 @@ async def test_session_revoked_recently_by_the_database_clock_is_not_purged(
         await work.sessions.revoke_access_tokens(user.id)
     await harness.revocations.mark_published(await harness.revocations.pending())
     await advance_time(DAY - HOUR)
-    assert await purge(harness, RetentionCategory.SESSION) == 0
-    assert await purge(harness, RetentionCategory.SESSION, now=datetime.now(UTC) + AGES) == 0
+    assert await purge(expired_rows, RetentionCategory.SESSION) == 0
+    assert await purge(expired_rows, RetentionCategory.SESSION, now=datetime.now(UTC) + AGES) == 0
     await advance_time(2 * HOUR)
-    assert await purge(harness, RetentionCategory.SESSION) == 1
+    assert await purge(expired_rows, RetentionCategory.SESSION) == 1
     assert await remaining(harness, [expired]) == []
 
 
 async def test_sessions_of_deleted_users_are_purged_like_others(
-    harness: RetentionHarness, advance_time: AdvanceTime
+    harness: StoreHarness, expired_rows: ExpiredRows, advance_time: AdvanceTime
 ) -> None:
     user = await harness.user()
     nameless = await session(harness, user)
@@ -175,11 +140,13 @@ async def test_sessions_of_deleted_users_are_purged_like_others(
         await work.users.remove(user.id, now=NOW)
     await harness.revocations.mark_published({nameless.id: ENDED})
     await advance_time(2 * DAY)
-    assert await purge(harness, RetentionCategory.SESSION) == 0
-    assert await purge(harness, RetentionCategory.SESSION, now=NOW + 2 * DAY) == 1
+    assert await purge(expired_rows, RetentionCategory.SESSION) == 0
+    assert await purge(expired_rows, RetentionCategory.SESSION, now=NOW + 2 * DAY) == 1
 
 
-async def test_a_purge_continues_at_its_cursor_and_stops_at_the_retention_limit(harness: RetentionHarness) -> None:
+async def test_a_purge_continues_at_its_cursor_and_stops_at_the_retention_limit(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     user = await harness.user()
     over = [
         await session(harness, user, at=NOW - timedelta(days=20 - day), expires_at=NOW - 2 * DAY) for day in range(5)
@@ -189,7 +156,7 @@ async def test_a_purge_continues_at_its_cursor_and_stops_at_the_retention_limit(
     everybody = sorted([*over, alive], key=lambda one: one.id)
     after, removed = None, []
     for start in (0, 2, 4, 6):
-        found = await harness.expired_rows.purge(RetentionCategory.SESSION, now=NOW, after=after, limit=2)
+        found = await expired_rows.purge(RetentionCategory.SESSION, now=NOW, after=after, limit=2)
         batch = everybody[start : start + 2]
         assert found.last == (batch[-1].id if batch else None)
         after = found.last
@@ -198,7 +165,7 @@ async def test_a_purge_continues_at_its_cursor_and_stops_at_the_retention_limit(
     assert await remaining(harness, [*everybody, young]) == [alive, young]
 
 
-async def test_a_session_refreshed_during_a_purge_is_kept(harness: RetentionHarness) -> None:
+async def test_a_session_refreshed_during_a_purge_is_kept(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     user = await harness.user()
     for _ in range(30):
         alive = await session(harness, user, at=NOW - DAY - HOUR, expires_at=NOW + MOMENT)
@@ -208,7 +175,7 @@ async def test_a_session_refreshed_during_a_purge_is_kept(harness: RetentionHarn
             return await harness.renewals.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         async def clear() -> object:
-            return await purge(harness, RetentionCategory.SESSION)
+            return await purge(expired_rows, RetentionCategory.SESSION)
 
         renewed, removed, again = await run_concurrently([renew, clear, clear])
         assert renewed is not None
@@ -216,11 +183,11 @@ async def test_a_session_refreshed_during_a_purge_is_kept(harness: RetentionHarn
         assert await remaining(harness, [alive, gone]) == [alive]
 
 
-async def test_concurrent_purges_remove_each_row_once(harness: RetentionHarness) -> None:
+async def test_concurrent_purges_remove_each_row_once(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     user = await harness.user()
     over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(50)]
     alive = await session(harness, user)
-    removed = await run_concurrently([lambda: purge(harness, RetentionCategory.SESSION)] * 5)
+    removed = await run_concurrently([lambda: purge(expired_rows, RetentionCategory.SESSION)] * 5)
     assert sum(removed) == len(over)
     assert await remaining(harness, [*over, alive]) == [alive]
 
@@ -228,7 +195,7 @@ async def test_concurrent_purges_remove_each_row_once(harness: RetentionHarness)
 # -- mails ------------------------------------------------------------------------------------------------
 
 
-async def add_mail(harness: RetentionHarness, at: datetime, outcome: DeliveryOutcome | None) -> OutboxMail:
+async def add_mail(harness: StoreHarness, at: datetime, outcome: DeliveryOutcome | None) -> OutboxMail:
     """Add a mail to a user and settle it with this outcome, if any."""
     mail = OutboxMail.queued(
         MailKind.RESET, "x@example.org", id=id_at(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1)
@@ -241,7 +208,9 @@ async def add_mail(harness: RetentionHarness, at: datetime, outcome: DeliveryOut
     return mail
 
 
-async def test_settled_mails_are_purged_and_parked_ones_later(harness: RetentionHarness) -> None:
+async def test_settled_mails_are_purged_and_parked_ones_later(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     edge, parked = NOW - retention.MAIL, NOW - retention.PARKED_MAIL
     staying = [
         await add_mail(harness, NOW, None),
@@ -255,7 +224,7 @@ async def test_settled_mails_are_purged_and_parked_ones_later(harness: Retention
         (parked - MOMENT, DeliveryOutcome.PARKED),
     ):
         await add_mail(harness, at, outcome)
-    assert await purge(harness, RetentionCategory.MAIL) == 3
+    assert await purge(expired_rows, RetentionCategory.MAIL) == 3
     reader = User(id=UUID(int=1), email="", username=None, password_hash="", created_at=NOW)
     async with harness.begin() as work:
         remaining = {mail.id for mail in await work.outbox.page(reader, limit=99, after=None)}
@@ -266,7 +235,8 @@ async def test_settled_mails_are_purged_and_parked_ones_later(harness: Retention
 
 
 async def test_import_digests_are_kept_while_an_import_may_be_repeated(
-    harness: RetentionHarness,
+    harness: StoreHarness,
+    expired_rows: ExpiredRows,
 ) -> None:
     edge = NOW - retention.IMPORT_DIGEST
     users = [
@@ -277,7 +247,7 @@ async def test_import_digests_are_kept_while_an_import_may_be_repeated(
     ]
     async with harness.begin() as work:
         assert len(await work.users.bulk_insert(users, now=NOW)) == 3
-    assert await purge(harness, RetentionCategory.IMPORT_DIGEST) == 1
+    assert await purge(expired_rows, RetentionCategory.IMPORT_DIGEST) == 1
     async with harness.begin() as work:
         assert await work.users.previously_imported([user.email for user in users]) == {
             users[1].email,
@@ -289,7 +259,7 @@ async def test_import_digests_are_kept_while_an_import_may_be_repeated(
 
 
 async def add_unverified_user(
-    harness: RetentionHarness,
+    harness: StoreHarness,
     email: str = "ada@example.org",
     *,
     at: datetime = NOW - AGES,
@@ -303,13 +273,15 @@ async def add_unverified_user(
     return user
 
 
-async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: RetentionHarness) -> None:
+async def test_idle_unverified_user_is_purged_with_their_ip_addresses(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     user = await add_unverified_user(harness)
     old = await end_session(harness, await session(harness, user), NOW - retention.UNVERIFIED_USER)
     expired = await session(harness, user, expires_at=NOW - MOMENT)
-    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 1
+    assert await purge(expired_rows, RetentionCategory.UNVERIFIED_USER) == 1
     assert await harness.load_user(user.id) is None
-    assert await purge(harness, RetentionCategory.DELETED_USER) > 0
+    assert await purge(expired_rows, RetentionCategory.DELETED_USER) > 0
     for one in (old, expired):
         session_now = await harness.load_session(one.id)
         assert (session_now.user_id, session_now.client_info) == (None, UNKNOWN_CLIENT)
@@ -318,46 +290,49 @@ async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: R
     assert {event.action for event in events} == {EventType.REGISTERED, EventType.LOGGED_IN}
 
 
-async def test_recent_activity_keeps_an_unverified_user(harness: RetentionHarness) -> None:
+async def test_recent_activity_keeps_an_unverified_user(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     edge = NOW - retention.UNVERIFIED_USER
     young = await add_unverified_user(harness, at=edge)
     used, idle = await add_unverified_user(harness), await add_unverified_user(harness)
     async with harness.begin() as work:
         for user, at in ((used, edge), (idle, edge - MOMENT)):
             await work.events.add(AuditEvent.of(EventType.LOGGED_IN, user.id, id=id_at(at), now=at))
-    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 1
+    assert await purge(expired_rows, RetentionCategory.UNVERIFIED_USER) == 1
     assert [await harness.load_user(user.id) for user in (young, used, idle)] == [young, used, None]
 
 
-async def test_logged_in_verified_or_disabled_users_are_kept(harness: RetentionHarness) -> None:
+async def test_logged_in_verified_or_disabled_users_are_kept(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     logged_in, banned = await add_unverified_user(harness), await add_unverified_user(harness)
     await session(harness, logged_in, expires_at=NOW + MOMENT)
     proven = await add_unverified_user(harness, "proven@example.org")
     async with harness.begin() as work:
         await work.users.verify_email(proven.id, credential_version=1, now=NOW)
         await work.users.set_disabled(banned.id, True, now=NOW - AGES)
-    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 0
+    assert await purge(expired_rows, RetentionCategory.UNVERIFIED_USER) == 0
 
 
 @pytest.mark.parametrize("provenance", [Provenance.OPERATOR, Provenance.IMPORT])
 async def test_created_and_imported_users_without_events_are_kept(
-    harness: RetentionHarness, provenance: Provenance
+    harness: StoreHarness, expired_rows: ExpiredRows, provenance: Provenance
 ) -> None:
     user = await add_unverified_user(harness, provenance=provenance)
-    assert await purge(harness, RetentionCategory.EVENT) == 1
-    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 0
+    assert await purge(expired_rows, RetentionCategory.EVENT) == 1
+    assert await purge(expired_rows, RetentionCategory.UNVERIFIED_USER) == 0
     assert await harness.load_user(user.id) == user
 
 
-async def test_evicted_users_without_events_are_kept(harness: RetentionHarness) -> None:
+async def test_evicted_users_without_events_are_kept(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     user = await add_unverified_user(harness, "lost@example.org")
     change = await add_email_change(harness, user, NOW - AGES)
     async with harness.begin() as work:
         displaced = await work.users.evict_from_email(user.id, to=change.new_email)
         await work.events.add(AuditEvent.of(EventType.EMAIL_LOST, user.id, id=id_at(NOW - AGES), now=NOW - AGES))
-    assert await purge(harness, RetentionCategory.EVENT) == 2
+    assert await purge(expired_rows, RetentionCategory.EVENT) == 2
     assert [
-        await purge(harness, kind) for kind in (RetentionCategory.EMAIL_CHANGE, RetentionCategory.UNVERIFIED_USER)
+        await purge(expired_rows, kind)
+        for kind in (RetentionCategory.EMAIL_CHANGE, RetentionCategory.UNVERIFIED_USER)
     ] == [
         0,
         0,
@@ -365,7 +340,9 @@ async def test_evicted_users_without_events_are_kept(harness: RetentionHarness) 
     assert await harness.load_user(user.id) == displaced
 
 
-async def test_an_unverified_user_with_a_recent_link_is_kept(harness: RetentionHarness) -> None:
+async def test_an_unverified_user_with_a_recent_link_is_kept(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     asking, idle = (
         await add_unverified_user(harness, "asking@example.org"),
         await add_unverified_user(harness, "idle@example.org"),
@@ -373,11 +350,11 @@ async def test_an_unverified_user_with_a_recent_link_is_kept(harness: RetentionH
     async with harness.begin() as work:
         for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
             await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=id_at(at), now=at))
-    assert await purge(harness, RetentionCategory.UNVERIFIED_USER) == 1
+    assert await purge(expired_rows, RetentionCategory.UNVERIFIED_USER) == 1
     assert [await harness.load_user(user.id) for user in (asking, idle)] == [asking, None]
 
 
-async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHarness) -> None:
+async def test_login_during_a_purge_finds_the_user_or_fails(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     for number in range(40):
         user = await add_unverified_user(harness, f"login{number}@example.org")
         entering = new_session(user)
@@ -387,7 +364,7 @@ async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHa
                 return await work.sessions.open(entering, credential_version=1, event=login_event(entering))
 
         async def clear() -> object:
-            return await purge(harness, RetentionCategory.UNVERIFIED_USER)
+            return await purge(expired_rows, RetentionCategory.UNVERIFIED_USER)
 
         actions: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
         entered = (await run_concurrently(actions))[number % 2]
@@ -397,7 +374,7 @@ async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHa
             await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL)
 
 
-async def test_link_used_during_a_purge_verifies_or_fails(harness: RetentionHarness) -> None:
+async def test_link_used_during_a_purge_verifies_or_fails(harness: StoreHarness, expired_rows: ExpiredRows) -> None:
     for number in range(30):
         user = await add_unverified_user(harness, f"link{number}@example.org")
         async with harness.begin() as work:
@@ -408,7 +385,7 @@ async def test_link_used_during_a_purge_verifies_or_fails(harness: RetentionHarn
                 return await work.users.verify_email(user.id, credential_version=1, now=NOW)
 
         async def clear() -> object:
-            return await purge(harness, RetentionCategory.UNVERIFIED_USER)
+            return await purge(expired_rows, RetentionCategory.UNVERIFIED_USER)
 
         _, proof, _ = await run_concurrently([clear, prove, clear])
         assert proof is not None
@@ -418,7 +395,7 @@ async def test_link_used_during_a_purge_verifies_or_fails(harness: RetentionHarn
 # -- e-mail changes and events ----------------------------------------------------------------------------
 
 
-async def add_email_change(harness: RetentionHarness, user: User, at: datetime) -> EmailChange:
+async def add_email_change(harness: StoreHarness, user: User, at: datetime) -> EmailChange:
     change = EmailChange(
         id=id_at(at),
         user_id=user.id,
@@ -432,7 +409,9 @@ async def add_email_change(harness: RetentionHarness, user: User, at: datetime) 
     return change
 
 
-async def test_email_changes_are_purged_unless_their_user_is_evicted(harness: RetentionHarness) -> None:
+async def test_email_changes_are_purged_unless_their_user_is_evicted(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     user = await harness.user()
     displaced = await add_unverified_user(harness, "displaced@example.org")
     edge = NOW - retention.EMAIL_CHANGE
@@ -441,13 +420,15 @@ async def test_email_changes_are_purged_unless_their_user_is_evicted(harness: Re
         await add_email_change(harness, user, edge - timedelta(milliseconds=1)),
     )
     theirs = await add_email_change(harness, displaced, NOW - AGES)
-    assert await purge(harness, RetentionCategory.EMAIL_CHANGE) == 1
+    assert await purge(expired_rows, RetentionCategory.EMAIL_CHANGE) == 1
     async with harness.begin() as work:
         assert list(await work.email_changes.by_user(user.id)) == [young]
         assert list(await work.email_changes.by_user(displaced.id)) == [theirs]
 
 
-async def test_events_are_purged_after_their_retention_period(harness: RetentionHarness) -> None:
+async def test_events_are_purged_after_their_retention_period(
+    harness: StoreHarness, expired_rows: ExpiredRows
+) -> None:
     user, edge = await harness.user(), NOW - retention.EVENT
     young = AuditEvent.of(EventType.CREATED, user.id, id=id_at(edge), now=edge)
     at = edge - timedelta(milliseconds=1)
@@ -456,7 +437,7 @@ async def test_events_are_purged_after_their_retention_period(harness: Retention
         for subject in (user.id, id_at(NOW)):
             for action in (EventType.LOGGED_IN, EventType.CREATED):
                 await work.events.add(AuditEvent.of(action, subject, id=id_at(at), now=at))
-    assert await purge(harness, RetentionCategory.EVENT) == 4
+    assert await purge(expired_rows, RetentionCategory.EVENT) == 4
     async with harness.begin() as work:
         assert list(await work.events.page(user.id, limit=9, after=None)) == [young]
 
@@ -472,7 +453,9 @@ async def other_engine(migrated: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
-async def test_locked_rows_are_skipped_without_waiting(harness: RetentionHarness, other_engine: AsyncEngine) -> None:
+async def test_locked_rows_are_skipped_without_waiting(
+    harness: StoreHarness, expired_rows: ExpiredRows, other_engine: AsyncEngine
+) -> None:
     user, claims = (
         await harness.user(),
         [await add_unverified_user(harness, f"claim{number}@example.org") for number in range(3)],
@@ -483,26 +466,27 @@ async def test_locked_rows_are_skipped_without_waiting(harness: RetentionHarness
             await holding.execute(text(f"SELECT 1 FROM {table} WHERE id = :id FOR NO KEY UPDATE"), {"id": id})
         with anyio.fail_after(30):
             assert [
-                await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.UNVERIFIED_USER)
+                await purge(expired_rows, kind)
+                for kind in (RetentionCategory.SESSION, RetentionCategory.UNVERIFIED_USER)
             ] == [
                 2,
                 2,
             ]
     assert await remaining(harness, over) == [over[1]]
     assert [
-        await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.UNVERIFIED_USER)
+        await purge(expired_rows, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.UNVERIFIED_USER)
     ] == [1, 1]
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
 async def test_login_between_check_and_removal_keeps_the_user(
-    harness: RetentionHarness, other_engine: AsyncEngine
+    harness: StoreHarness, expired_rows: ExpiredRows, other_engine: AsyncEngine
 ) -> None:
     user, idle = await add_unverified_user(harness), await add_unverified_user(harness)
     async with other_engine.begin() as connection:
         await connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))  # blocks other row locks, but not reads
         clearing = asyncio.create_task(
-            harness.expired_rows.purge(RetentionCategory.UNVERIFIED_USER, now=NOW, after=None, limit=10)
+            expired_rows.purge(RetentionCategory.UNVERIFIED_USER, now=NOW, after=None, limit=10)
         )
         await waited_for(other_engine, connection)
         await connection.execute(insert(sessions).values(row_of_session(new_session(user))))

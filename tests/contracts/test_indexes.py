@@ -379,7 +379,7 @@ async def test_history_of_deleted_users_is_read_by_index(probe: PlanProbe) -> No
 
 
 async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) -> None:
-    leftovers = PostgresExpiredRows(probe.database)
+    expired_rows = PostgresExpiredRows(probe.database)
     async with probe.engine.begin() as connection:
         for statement in OLD:
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
@@ -388,6 +388,6 @@ async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) ->
     for kind in (kind for kind in RetentionCategory if kind is not RetentionCategory.DELETED_USER):
         # Ids are random here, so only a late time makes many of them old.
         for now in (NOW, NOW.replace(year=9000)):
-            result = await leftovers.purge(kind, now=now, after=UUID(int=1 << 124), limit=200)
+            result = await expired_rows.purge(kind, now=now, after=UUID(int=1 << 124), limit=200)
             assert (result.removed > 0) is (now > NOW), kind
     assert by_index(await probe.plans())

@@ -17,7 +17,7 @@ from domain.client_info import ClientInfo
 from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
-from tests.support.limiting import UNREACHABLE, Clock, LimiterHarness, counting
+from tests.support.limiting import UNREACHABLE, Clock, LimiterHarness, ObservedRateLimiter, counting
 from tests.support.store_harness import run_concurrently
 
 pytestmark = pytest.mark.anyio
@@ -303,7 +303,7 @@ async def test_processes_share_a_limit_with_at_least_one_each(processes: int, pa
 
 async def test_memory_limiter_drops_the_least_recently_used_buckets() -> None:
     clock = Clock()
-    rate_limiter = MemoryRateLimiter(clock=clock, most=100)
+    rate_limiter = ObservedRateLimiter(clock=clock, most=100)
     limiter = LimiterHarness(rate_limiter, clock)
     for _ in range(10):
         await limiter.passes(LOGIN)
@@ -313,23 +313,23 @@ async def test_memory_limiter_drops_the_least_recently_used_buckets() -> None:
     for number in range(85, 100):
         await limiter.passes(Bucket(Limit.LINK, (str(number),)))
     assert await limiter.room(LOGIN) == 10
-    assert rate_limiter.stored <= 100
+    assert rate_limiter.sizes()[0] <= 100
 
 
 async def test_expired_attempts_are_dropped() -> None:
     clock = Clock()
-    rate_limiter = MemoryRateLimiter(clock=clock)
+    rate_limiter = ObservedRateLimiter(clock=clock)
     limiter = LimiterHarness(rate_limiter, clock)
     reservation = await limiter.passes(LOGIN, NETWORK)
     await limiter.wait(5 * MINUTE)
     await limiter.rate_limiter.cancel(reservation)
-    assert rate_limiter.stored == 0
+    assert rate_limiter.sizes() == (0, 0)
     for _ in range(40):
         await limiter.passes(LOGIN)
         await limiter.wait(MINUTE)
-    assert rate_limiter.stored == 5
+    assert rate_limiter.sizes() == (5, 1)
     await limiter.rate_limiter.reset(LOGIN)
-    assert rate_limiter.stored == 0
+    assert rate_limiter.sizes() == (0, 0)
 
 
 # -- disabled ---------------------------------------------------------------------------------------------

@@ -85,10 +85,10 @@ async def test_purge_records_the_provenance_before_it_removes(engine: AsyncEngin
 
 async def test_purge_records_batch_after_batch_before_it_removes(engine: AsyncEngine, database: Database) -> None:
     ids = [await inserted_by_old_release(engine, action) for action in ROWS]
-    leftovers, start = PostgresExpiredRows(database), UUID(int=0)
+    expired_rows, start = PostgresExpiredRows(database), UUID(int=0)
     after, purged = None, []
     for _ in range(4):
-        purged.append(await leftovers.purge(RetentionCategory.UNVERIFIED_USER, now=NOW, after=after, limit=1))
+        purged.append(await expired_rows.purge(RetentionCategory.UNVERIFIED_USER, now=NOW, after=after, limit=1))
         after = purged[-1].last
     assert purged == [*[PurgeResult(0, start)] * 3, PurgeResult(1, ids[0])]
 

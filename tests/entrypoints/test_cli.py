@@ -608,7 +608,7 @@ def with_output(service: Service, redirection: str, *arguments: str) -> subproce
         ["/bin/sh", "-c", f'ulimit -f 0; exec "$@" {redirection}', "sh", *command],
         cwd=ROOT,
         env={**os.environ, **service.environ},
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
         check=False,
     )
@@ -617,7 +617,7 @@ def with_output(service: Service, redirection: str, *arguments: str) -> subproce
 @pytest.mark.parametrize("arguments", ["--help", "users find", "keys list --json"])
 def test_output_to_a_full_disk_is_reported_in_one_line(service: Service, tmp_path: Path, arguments: str) -> None:
     done = with_output(service, f">{shlex.quote(str(tmp_path / 'output'))}", *arguments.split())
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "Error: standard output: File too large")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "standard output: File too large")
     assert "Traceback" not in done.stderr
 
 
@@ -629,3 +629,16 @@ def test_no_client_is_added_if_its_secret_cannot_be_printed(
     redirection = redirection.replace("output", shlex.quote(str(tmp_path / "output")))
     assert with_output(service, redirection, "clients", "add", "--name", name).returncode == 1
     assert name not in service.cli("clients", "list").stdout
+
+
+def test_a_full_disk_for_keys_or_a_listing_is_reported_by_its_path(service: Service, tmp_path: Path) -> None:
+    rotated = with_output(service, "", "keys", "rotate")
+    folder = Path(service.environ["LATCHKEY_DATA_DIR"]) / "keys"
+    assert (rotated.returncode, rotated.stderr.splitlines()[-1]) == (
+        1,
+        f"LATCHKEY_SIGNING_KEYS: {folder}: File too large",
+    )
+    rows, listing = tmp_path / "users.jsonl", tmp_path / "listing"
+    rows.write_text('{"email": "not an address"}\n')
+    imported = with_output(service, "", "users", "import", str(rows), "--list", str(listing))
+    assert (imported.returncode, imported.stderr.splitlines()[-1]) == (1, f"{listing}: File too large")

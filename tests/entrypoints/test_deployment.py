@@ -38,7 +38,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 SETTINGS = {row.variable for row in ROWS.values()}
 
 
-def unknown_settings(names: Iterator[str] | list[str]) -> list[str]:
+def unknown_settings(names: list[str]) -> list[str]:
     return [name for name in names if name.startswith("LATCHKEY_") and name.removesuffix("_FILE") not in SETTINGS]
 
 
@@ -246,6 +246,8 @@ def test_systemd_unit_starts_a_command_that_exists(file: Path) -> None:
     assert ("LATCHKEY_ENV", "production") in lines
     assert unknown_settings([name for name, _ in lines]) == []
     assert "network-online.target" in unit["Unit"]["After"]
+    if command == "api":
+        assert ("LATCHKEY_PROCESSES", "1") in lines  # a unit for each port, and so for each process
     if command != "migrate":
         assert service["KillMode"] == "mixed"
         assert int(service["TimeoutStopSec"]) > SHUTDOWN_GRACE

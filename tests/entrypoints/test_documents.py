@@ -15,7 +15,7 @@ import pytest
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
 from tests.support.documents import INTEGRATING, OPERATIONS, blocks
-from tests.support.service import ROOT, Service, unique_email
+from tests.support.service import ROOT, Service, eventually, unique_email
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
 _ID = re.compile(r"\{[a-z_]+\}")
@@ -146,3 +146,11 @@ def test_links_and_paths_in_documents_exist(document: Path) -> None:
 def test_the_table_of_settings_is_generated_from_their_rows() -> None:
     """`python -m entrypoints.settings` prints it."""
     assert f"\n\n{table()}\n" in OPERATIONS.read_text()
+
+
+def test_metrics_named_in_the_guide_exist(service: Service) -> None:
+    named = set(
+        re.findall(r"latchkey_(?:dependency|errors|logins|outbox|password|revocations)\w*", OPERATIONS.read_text())
+    )
+    assert len(named) >= 7
+    eventually(lambda: named <= set(re.findall(r"latchkey_\w+", service.client().get("/metrics").text)))

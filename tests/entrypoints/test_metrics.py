@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -22,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from adapters.postgres.database import Database
 from adapters.postgres.outbox_backlog import PostgresBacklog
 from entrypoints.container import Container, close
-from entrypoints.http.app import create
+from entrypoints.http.app import assemble, create
 from entrypoints.http.lifespan import report_hashing
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.observability.health import DependencyProbe
@@ -386,11 +387,12 @@ async def test_metrics_require_their_token_if_set(service: Service) -> None:
 # -- the files of several processes ------------------------------------------------------------------------
 
 EVERYTHING = """
+import json
 import sys
 from entrypoints.http.problem_types import CATALOGUE
-from entrypoints.observability.metrics import METHODS, STATUSES, Metrics
+from entrypoints.observability.metrics import STATUSES, Metrics
 
-calls = [("GET", f"/v1/a/rather/long/route/{number}") for number in range(60)]
+calls = [tuple(call) for call in json.loads(sys.argv[1])]
 metrics = Metrics(calls)
 for method, route in calls:
     for status in STATUSES:
@@ -402,10 +404,20 @@ print(sum(len(metric.samples) for metric in metrics.collect()))
 """
 
 
-def count_everything(folder: Path, before: str = "") -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def calls(service: Service) -> Iterator[list[tuple[str, str]]]:
+    """Every method of every route."""
+    container = Container(settings=load(service.environ))
+    yield [(method, path.template) for path in assemble(container).state.paths for method in path.methods]
+    asyncio.run(close(container))
+
+
+def count_everything(
+    calls: list[tuple[str, str]], folder: Path, before: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Runs in a separate process, because a process chooses the folder of its metrics once."""
     return subprocess.run(
-        [sys.executable, "-c", before + EVERYTHING],
+        [sys.executable, "-c", before + EVERYTHING, json.dumps(calls)],
         env={**os.environ, MULTIPROCESS_DIR: str(folder)},
         capture_output=True,
         text=True,
@@ -413,20 +425,32 @@ def count_everything(folder: Path, before: str = "") -> subprocess.CompletedProc
     )
 
 
-def test_metrics_files_are_allocated_at_the_start_and_do_not_grow(tmp_path: Path) -> None:
-    done = count_everything(tmp_path / "removed-by-a-cleaner")
+def test_metrics_files_are_allocated_at_the_start_and_do_not_grow(
+    tmp_path: Path, calls: list[tuple[str, str]]
+) -> None:
+    folder = tmp_path / "removed-by-a-cleaner"
+    for _ in range(2):  # the second process takes over the files of the first
+        done = count_everything(calls, folder)
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) > 1000
+        files = {file.name: file.stat() for file in folder.glob("*.db")}
+        assert set(files) == {"counter_0.db", "gauge_sum_0.db", "histogram_0.db"}
+        for name, status in files.items():
+            assert status.st_size == FILE_SIZE, name
+            assert status.st_blocks * 512 >= FILE_SIZE, f"{name} is sparse: a full disk would kill the process"
+
+
+def test_process_takes_over_metrics_files_that_have_grown(tmp_path: Path, calls: list[tuple[str, str]]) -> None:
+    assert count_everything(calls, tmp_path).returncode == 0
+    with (tmp_path / "histogram_0.db").open("ab") as file:
+        file.write(bytes(FILE_SIZE))
+    done = count_everything(calls, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 1000
-    files = {file.name: file.stat() for file in (tmp_path / "removed-by-a-cleaner").glob("*.db")}
-    assert set(files) == {"counter_0.db", "gauge_sum_0.db", "histogram_0.db"}
-    for name, status in files.items():
-        assert status.st_size == FILE_SIZE, name
-        assert status.st_blocks * 512 >= FILE_SIZE, f"{name} is sparse: a full disk would kill the process"
 
 
-def test_a_process_counts_in_its_own_memory_if_the_disk_is_full(tmp_path: Path) -> None:
+def test_a_process_counts_in_its_own_memory_if_the_disk_is_full(tmp_path: Path, calls: list[tuple[str, str]]) -> None:
     full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
-    done = count_everything(tmp_path, f"{full}\n")
+    done = count_everything(calls, tmp_path, f"{full}\n")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("metrics_per_process") == 1
     assert int(done.stdout.splitlines()[-1]) > 1000

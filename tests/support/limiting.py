@@ -23,6 +23,14 @@ CLOCK = "the clock of the tests"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class ObservedRateLimiter(MemoryRateLimiter):
+    def sizes(self) -> tuple[int, int]:
+        """The stored attempts, and their buckets."""
+        attempts = sum(map(len, self._logs.values()))
+        assert attempts == self._stored
+        return attempts, len(self._logs)
+
+
 class Clock:
     """Stands still until a test moves it; so does the clock of the Redis scripts after `stopped`."""
 

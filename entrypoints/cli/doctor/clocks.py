@@ -6,7 +6,7 @@ from entrypoints.cli.doctor.findings import Finding
 
 PART = "clock"
 WARN_FROM, ERROR_FROM = timedelta(seconds=1), timedelta(seconds=30)
-"""Seconds that the clock of another process may be ahead, or its tokens are refused."""
+"""Differences that are a warning and an error: tokens of a clock that is further ahead are refused."""
 
 
 def compare_clocks(name: str, server_time: datetime, *, sent_at: datetime, received_at: datetime) -> Finding:

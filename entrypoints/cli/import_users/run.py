@@ -20,7 +20,7 @@ from entrypoints.cli.import_users.files import ReadResult, read_cells, read_line
 from entrypoints.cli.import_users.progress import Progress
 from entrypoints.cli.import_users.rows import from_better_auth, from_firebase, from_json
 from entrypoints.cli.output import print_json, print_note, printable
-from entrypoints.cli.parameters import WrongInput, with_container
+from entrypoints.cli.parameters import Failure, WrongInput, with_container
 from entrypoints.container import Container
 
 
@@ -50,8 +50,11 @@ def run(
         def report(remarks: Sequence[ImportIssue]) -> None:
             if remarks:
                 progress.clear()
-            for remark in remarks:
-                click.echo(f"line {remark.line}: {printable(remark.reason)}", file=listed)
+            try:
+                for remark in remarks:
+                    click.echo(f"line {remark.line}: {printable(remark.reason)}", file=listed)
+            except OSError as error:
+                raise Failure(f"{listing or 'standard error'}: {error.strerror}") from None
             progress.update(source.tell(), stats.read)
 
         trouble = _import(rows, stats, highest_role, progress, stop, report)
@@ -74,7 +77,7 @@ async def _import(
     stop: "StopFlag",
     report: Callable[[Sequence[ImportIssue]], None],
 ) -> str:
-    """Why the import stopped before the end, or None."""
+    """Why the import stopped before the end, or an empty text."""
     with progress:
         try:
             await import_batches(

@@ -11,11 +11,11 @@ from litestar.params import FromPath
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
-from entrypoints.http.openapi import document
+from entrypoints.http.openapi import document, documented_routes
 from entrypoints.http.pages.html import Pages, page
 from entrypoints.http.pages.reference import topics
 from entrypoints.http.problem_types import CATALOGUE
-from entrypoints.http.problems import example
+from entrypoints.http.problems import example, prefix_of
 from entrypoints.http.request import FOR_ANY_ORIGIN
 
 
@@ -29,8 +29,8 @@ async def problem_type(request: Request[Any, Any, Any], name: FromPath[str]) -> 
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
         raise Refusal(ErrorCode.NOT_FOUND, "There is no problem with this code.")
-    sample = json.dumps(msgspec.to_builtins(example(name)), indent=2)
-    links = _links(request.app, root="../")
+    sample = json.dumps(msgspec.to_builtins(example(name, prefix=prefix_of(request.scope))), indent=2)
+    links = _links(request.app)
     return page(request, "problem.html", code=name, problem=CATALOGUE[name], example=sample, links=links)
 
 
@@ -49,18 +49,20 @@ def _document(app: Litestar) -> bytes:
 def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     """Built once: building it takes long enough to delay other requests."""
     pages: Pages = app.state.pages
-    groups, links = list(topics(document(app))), _links(app, root="./")
-    made = pages.render("docs.html", root="./", connects=True, topics=groups, catalogue=CATALOGUE, links=links)
+    groups = list(topics(document(app)))
+    made = pages.render("docs.html", root="./", connects=True, topics=groups, catalogue=CATALOGUE, links=_links(app))
     return made.content, dict(made.headers)
 
 
 @cache
-def _links(app: Litestar, *, root: str) -> dict[str, str]:
-    """Where the name of a call, or a code, leads in a page."""
+def _links(app: Litestar) -> dict[str, str]:
+    """Links of calls and codes in texts, relative to the root."""
     calls = {
-        call.name: f"{root}docs#{call.id}" for _, calls_of_topic in topics(document(app)) for call in calls_of_topic
+        f"{method} {path}": f"docs#{handler.operation_id}"
+        for path, handler in documented_routes(app)
+        for method in handler.http_methods
     }
-    return calls | {code: f"{root}problems/{code}" for code in CATALOGUE}
+    return calls | {code: f"problems/{code}" for code in CATALOGUE}
 
 
 handlers = [openapi, problem_type, docs_page]

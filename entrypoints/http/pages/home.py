@@ -1,4 +1,4 @@
-"""What browsers, crawlers and password managers ask of any site: its first page, its icon, whom it lets in."""
+"""The home page, icon, robots.txt and redirect of change-password."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ _A_DAY = {"Cache-Control": "public, max-age=86400"}
 
 @get("/", policy=public(query=None))
 async def home(request: AnyRequest, settings: NamedDependency[SkipValidation[Settings]]) -> Response[Any]:
-    """A page; or the same as JSON for who asks for that and for no page."""
+    """A page, or JSON for clients that accept JSON and not HTML."""
     wanted = request.headers.get("accept", "")
     if "application/json" in wanted and "text/html" not in wanted:
         about = {"name": settings.name, "version": release(), "docs": "docs", "openapi": "openapi.json"}

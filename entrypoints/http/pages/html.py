@@ -1,4 +1,4 @@
-"""Pages: templates that escape whatever they are given, and headers that let nothing else in."""
+"""HTML pages: templates with autoescaping, and a Content-Security-Policy for each page."""
 
 import hashlib
 import re
@@ -15,7 +15,7 @@ _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 class Pages:
-    """`name` and `product_url` are the product's: where people come from, and where each page leads back to."""
+    """`name` and `product_url` are those of the product, to which each page links back."""
 
     def __init__(self, public_url: str, *, name: str, product_url: str | None) -> None:
         self._environment = Environment(
@@ -29,16 +29,16 @@ class Pages:
         self._environment.globals |= {"product": name, "product_url": product_url}
 
     def root(self, path: str) -> str:
-        """The address of `/` as it is written in a page at that path: a proxy may have put something before both. The
-        first page may have been asked for without the slash at its end, which a relative address needs."""
+        """The relative URL of `/` in a page at `path`, because a proxy may add a prefix. For `/` itself it is
+        absolute, because the client may have left out the final slash."""
         return "../" * (path.count("/") - 1) or ("./" if path != "/" else self._home)
 
     def render(
         self, template: str, *, root: str, status: int = 200, connects: bool = False, **values: Any
     ) -> Response[str]:
-        """`root` is the address of `/`, as `root` tells. A page may load nothing but its icon and a caught mail, run
-        only the script that it contains, and post only to its own origin. If it `connects`, its script may call that
-        origin."""
+        """`root` is the URL of `/`, as `root()` returns it. A page may load nothing but its icon and a caught mail,
+        run only the script that it contains, and post only to its own origin. If it `connects`, its script may call
+        that origin."""
         text = self._environment.get_template(template).render(values, root=root)
         parts = ["default-src 'none'", f"style-src {_digests(_STYLE, text)}", "img-src 'self'"]
         parts += [f"script-src {_digests(_SCRIPT, text)}"] if "<script>" in text else []
@@ -55,6 +55,6 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
 
 
 def _digests(element: re.Pattern[str], text: str) -> str:
-    """What a policy says of elements that stand in a page: these and no others."""
+    """The CSP hashes of the inline elements of a page."""
     digests = {b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in element.findall(text)}
     return " ".join(f"'sha256-{digest}'" for digest in sorted(digests))

@@ -9,7 +9,10 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
-FORM = "application/x-www-form-urlencoded"
+from entrypoints.http.openapi import resolved
+from entrypoints.http.problems import PROBLEM_JSON
+from entrypoints.http.request import FORM
+
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 Node = Mapping[str, Any]
@@ -88,7 +91,7 @@ def _call(document: Node, path: str, method: str, operation: Node) -> Call:
         curl=_curl(document["servers"][0]["url"], method.upper(), path, auth, media_type, sample),
         answer=_answer(document, operation),
         errors={
-            status: list(response["content"]["application/problem+json"]["examples"])
+            status: list(response["content"][PROBLEM_JSON]["examples"])
             for status, response in sorted(operation["responses"].items())
             if status >= "400"
         },
@@ -120,10 +123,7 @@ def _description(document: Node, schema: Node) -> str:
 
 
 def _resolved(document: Node, schema: Node) -> Node:
-    if "$ref" not in schema:
-        return schema
-    definition: Node = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[-1]]
-    return definition
+    return resolved(schema, document["components"]["schemas"])
 
 
 def _example(document: Node, content: Node) -> Any:
