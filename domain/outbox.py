@@ -106,8 +106,8 @@ class DeliveryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMail:
-    """A queued mail. `user_id` is None if the request gave only an address; the worker looks the user up. `change_id`
-    is the change of address that the mail is about, and `client_info` the client whose request caused it.
+    """A queued mail. `user_id` is None or `VERIFIED_USER` if the request gave only an address; the worker looks the
+    user up. `change_id` is the change of address that the mail is about, and `client_info` the client that caused it.
 
     `due_at` is the time of the next attempt. A lease moves it into the future, so the lease of a crashed worker
     expires by itself. `attempts` counts leases; a late worker sees by it that another has taken over.

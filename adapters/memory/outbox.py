@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
 from application.repositories import Outbox
-from domain.outbox import DeliveryOutcome, OutboxMail
+from domain.outbox import VERIFIED_USER, DeliveryOutcome, OutboxMail
 from domain.user import User
 
 
@@ -80,4 +80,4 @@ class MemoryOutbox(Outbox):
 
 def _is_about(mail: OutboxMail, user: User) -> bool:
     to_them = user.verified and mail.recipient == user.email and mail.created_at >= user.created_at
-    return mail.user_id == user.id or (mail.user_id is None and to_them)
+    return mail.user_id == user.id or (mail.user_id in {None, VERIFIED_USER} and to_them)

@@ -90,14 +90,14 @@ class ManageUser:
         """Delete a user, end their sessions and notify a verified mailbox. The deletion can be undone before `until`.
         The mail shows `shown_client`; pass it only if users delete themselves. Does not record an event.
         """
-        now = self.clock()
         await ensure_admin_remains(work, user)
-        await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
-        await work.users.remove(user.id, now=now, until=until)
-        if user.verified:
+        if user.verified:  # before the deletion, because mails that are older than it are purged with the user
             kind = MailKind.ACCOUNT_DELETED if until is None else MailKind.ACCOUNT_CLOSED
             mail_user_id = None if until is None else user.id
             await self.mail.queue(work, kind, user.email, user_id=mail_user_id, client_info=shown_client)
+        now = self.clock()
+        await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
+        await work.users.remove(user.id, now=now, until=until)
 
 
 def _present(user: User | None) -> User:

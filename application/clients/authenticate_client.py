@@ -11,7 +11,7 @@ from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
 
-_NOBODYS = bytes(32)
+_DECOY_DIGEST = bytes(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class AuthenticateClient:
         256 random bits and cannot be guessed, and other programs in its network must not lock a client out.
         """
         client = await self._find(client_id)
-        matches = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
+        matches = compare_digest(digest_of(secret), _DECOY_DIGEST if client is None else client.secret_digest)
         if client is None or not matches:
             await self.rate_limiter.acquire(Bucket(Limit.CLIENT, (client_info.network,)))
             raise Refusal(ErrorCode.INVALID_CREDENTIALS, "Incorrect client id or secret.")

@@ -34,7 +34,7 @@ class Outbox(Protocol):
         ...
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[OutboxMail]:
-        """Mails with the user's id, newest first. For a verified user also mails to the address that have no user id
+        """Mails with the user's id, newest first. For a verified user also mails to the address that name no user
         and are not older than the user. `after` is the id of the last mail of the page before."""
         ...
 

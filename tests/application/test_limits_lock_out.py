@@ -1,13 +1,15 @@
 """Strangers use up the mail limits of a mailbox by requests for its sub-addresses."""
 
 from contextlib import suppress
+from functools import partial
 from itertools import count
 
 import pytest
 
 from domain.client_info import ClientInfo
-from domain.refusals import Refusal
-from tests.support.use_cases import ALICE
+from domain.outbox import DeliveryOutcome
+from domain.refusals import ErrorCode, Refusal
+from tests.support.use_cases import ALICE, claim, error_code_of, reset_by_mail
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -36,6 +38,24 @@ async def test_owner_gets_a_link(world: World, minutes: int) -> None:
     await world.user(ALICE)
     await fill(world, ALICE.partition("@")[0], minutes=minutes)
     await world.request_reset(email=ALICE, client_info=OWNER)
+    await world.deliver_mail(limit=1000)
+    await reset_by_mail(world, ALICE, OTHER_PASSWORD)
+
+
+async def test_reserved_link_to_a_sub_address_is_for_its_verified_user_only(world: World) -> None:
+    verified, unverified = "alice+shop@example.org", "alice+other@example.org"
+    user = await world.user(verified)
+    await claim(world, unverified, PASSWORD)
+    await fill(world, ALICE.partition("@")[0], minutes=90)
+    await world.deliver_mail(limit=1000)
+    for address, outcome in ((unverified, DeliveryOutcome.DROPPED), (verified, DeliveryOutcome.SENT)):
+        await world.request_reset(email=address, client_info=stranger())
+        await world.deliver_mail(limit=1000)
+        newest = [mail for mail in world.store.rows.mails.values() if mail.recipient == address][-1]
+        assert newest.outcome is outcome
+    async with world.begin() as work:
+        exported = await work.outbox.page(user, limit=10, after=None)
+    assert [mail.recipient for mail in exported] == [verified]
 
 
 async def test_owner_can_register_or_reset(world: World) -> None:
@@ -49,7 +69,17 @@ async def test_owner_can_change_address(world: World) -> None:
     await fill(world, "new", minutes=90)
     pair = await world.login(login=ALICE, password=PASSWORD, client_info=OWNER)
     caller = await world.authenticate(pair.access_token)
-    await world.change_email(caller, new_email="new@example.org", password=PASSWORD, client_info=OWNER)
+    change = partial(world.change_email, caller, new_email="new@example.org", password=PASSWORD, client_info=OWNER)
+    await change()
+    assert await error_code_of(change()) is ErrorCode.RATE_LIMITED  # the reserve is one change in twenty minutes
+
+
+async def test_unverified_user_has_no_reserve_for_changes_of_address(world: World) -> None:
+    await claim(world, ALICE, PASSWORD)
+    await fill(world, "new", minutes=90)
+    caller = await world.authenticate((await world.log_in(ALICE)).access_token)
+    change = world.change_email(caller, new_email="new@example.org", password=PASSWORD, client_info=OWNER)
+    assert await error_code_of(change) is ErrorCode.RATE_LIMITED
 
 
 async def test_password_of_a_stranger_is_removed_if_the_owner_was_refused(world: World) -> None:

@@ -74,11 +74,8 @@ SPELLINGS = [(), (ALICE, ALICE.upper()), (ALICE, SHOP)]
 
 
 @pytest.mark.parametrize("spellings", SPELLINGS, ids=["sub-addresses", "address", "both"])
-@pytest.mark.parametrize("seed", range(1))
-async def test_the_owner_has_a_valid_link_throughout_a_flood(
-    world: World, seed: int, spellings: tuple[str, ...]
-) -> None:
-    flood = Flood(world, seed=seed, addresses=spellings)
+async def test_the_owner_has_a_valid_link_throughout_a_flood(world: World, spellings: tuple[str, ...]) -> None:
+    flood = Flood(world, seed=0, addresses=spellings)
     accounts = [await world.user(address) for address in (ALICE, SHOP)]
     began = world.clock()
     while world.clock() < began + WEEK:
@@ -100,7 +97,7 @@ async def test_the_owner_has_a_valid_link_throughout_a_flood(
 async def test_a_newcomer_gets_in_throughout_a_flood_and_no_stranger_does(
     world: World, seed: int, spellings: tuple[str, ...]
 ) -> None:
-    """The newcomer registers, perhaps in vain, and uses any mail that has come, or else requests a link."""
+    """The newcomer registers, which may be refused, and follows any mail received so far, or requests a link."""
     flood = Flood(world, seed=seed, addresses=spellings)
     began = world.clock()
     while world.clock() < began + WEEK:

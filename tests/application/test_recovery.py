@@ -1,5 +1,7 @@
 """Whatever an attacker with the password does for seven days, the owner of the mailbox recovers the account."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -7,9 +9,18 @@ from hypothesis.stateful import run_state_machine_as_test
 from domain.email_change import EmailChange
 from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode
-from domain.user import User
+from domain.role import Role
+from domain.user import Provenance, User
 from tests.support.recovery import Theft
-from tests.support.use_cases import ALICE, change_link, claim, error_code_of, request_email_change, reset_by_mail
+from tests.support.use_cases import (
+    ALICE,
+    change_link,
+    claim,
+    error_code_of,
+    link,
+    request_email_change,
+    reset_by_mail,
+)
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -133,12 +144,42 @@ async def test_an_owner_who_verifies_a_planted_registration_can_still_go_back(wo
 
 
 async def test_a_user_who_has_moved_to_the_address_is_moved_back(world: World) -> None:
-    user, other = await world.user(ALICE), await world.user("bob@example.org")
+    user, other = await world.user(ALICE), await world.user("bob@example.org", role=Role.MODERATOR)
+    world.store.rows.users[other.id] = replace(world.store.rows.users[other.id], provenance=Provenance.SELF)
     change = await moved(world, user, NEW)
     await moved(world, other, ALICE)
     await world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))
     evicted = world.store.rows.users[other.id]
     assert (evicted.email, evicted.verified) == ("bob@example.org", False)
+    assert any(change.is_pending_at(evicted) for change in world.store.rows.email_changes.values())
     await world.request_reset(email="bob@example.org")
     await world.follow_email_link(token=await world.mailed_token("bob@example.org"))
     await reset_by_mail(world, "bob@example.org", OTHER_PASSWORD)
+    assert world.store.rows.users[other.id].role is Role.MODERATOR
+
+
+async def test_an_undo_link_of_an_earlier_account_does_not_evict_the_owner(world: World) -> None:
+    """The owner verified an account that a thief had registered, and the thief moved that away, too."""
+    user = await claim(world, ALICE, PASSWORD)
+    await world.verify(token=link(world, user, LinkPurpose.VERIFY))
+    world.clock.advance(minutes=1)
+    change = await moved(world, user, NEW)
+    world.clock.advance(minutes=1)
+    planted = await claim(world, ALICE, PASSWORD)
+    await world.verify(token=link(world, planted, LinkPurpose.VERIFY))
+    world.clock.advance(minutes=1)
+    moved_away = await moved(world, planted, "other@example.net")
+    world.clock.advance(minutes=1)
+    assert (await world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))).id == user.id
+    restore = world.restore_email(token=change_link(world, moved_away, LinkPurpose.RESTORE))
+    assert await error_code_of(restore) is ErrorCode.LINK_INVALID
+    assert world.store.rows.users[user.id].email == ALICE
+
+
+async def test_the_last_admin_keeps_an_address_that_was_lost_to_them(world: World) -> None:
+    user, admin = await world.user(ALICE), await world.user("bob@example.org", role=Role.ADMIN)
+    change = await moved(world, user, NEW)
+    await moved(world, admin, ALICE)
+    restore = world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))
+    assert await error_code_of(restore) is ErrorCode.LAST_ADMIN
+    assert world.store.rows.users[admin.id].email == ALICE

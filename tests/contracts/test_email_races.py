@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from uuid import uuid4
 
 import pytest
 
@@ -69,7 +70,9 @@ class EmailChangeCalls:
         return partial(confirm, token=self._signed(LinkPurpose.EMAIL, change))
 
     def restoring(self, change: EmailChange) -> Call:
-        restore = RestoreEmail(begin=self.harness.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
+        restore = RestoreEmail(
+            begin=self.harness.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL, new_id=uuid4
+        )
         return partial(restore, token=self._signed(LinkPurpose.RESTORE, change))
 
     def verifying(self, user: User) -> Call:

@@ -100,8 +100,11 @@ _TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
 class StoppedClock:
     def __init__(self) -> None:
         self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        self.tick = timedelta(0)
+        """How far each call moves the clock, as in a process."""
 
     def __call__(self) -> datetime:
+        self.now += self.tick
         return self.now
 
     def advance(self, **by: float) -> None:

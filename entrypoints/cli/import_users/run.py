@@ -7,6 +7,7 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
@@ -38,23 +39,23 @@ def run(
     with ExitStack() as opened:
         try:
             source = opened.enter_context(file.open("rb"))
-            listed = opened.enter_context(listing.open("a")) if listing else sys.stderr
+            listed = listing.open("a") if listing else sys.stderr
             rows = _rows(source, file_format or ("csv" if file.suffix == ".csv" else "jsonl"), firebase_parameters)
         except OSError as error:
             raise WrongInput(f"{error.filename}: {error.strerror}") from None
         except ValueError as error:
             raise WrongInput(f"{file}: {error}") from None
+        if listing:
+            opened.callback(_written, listing, listed.close)
         progress = Progress(os.fstat(source.fileno()).st_size)
         stop = StopFlag(progress)  # here, because only the main thread can install signal handlers
 
         def report(remarks: Sequence[ImportIssue]) -> None:
             if remarks:
                 progress.clear()
-            try:
-                for remark in remarks:
-                    click.echo(f"line {remark.line}: {printable(remark.reason)}", file=listed)
-            except OSError as error:
-                raise Failure(f"{listing or 'standard error'}: {error.strerror}") from None
+            for remark in remarks:
+                line = f"line {remark.line}: {printable(remark.reason)}"
+                _written(listing, partial(click.echo, line, file=listed))
             progress.update(source.tell(), stats.read)
 
         trouble = _import(rows, stats, highest_role, progress, stop, report)
@@ -65,6 +66,14 @@ def run(
     if trouble:
         print_note(f"{trouble} Run it again for the rest.")
     return 1 if trouble or stats.listed else 0
+
+
+def _written(listing: Path | None, write: Callable[[], None]) -> None:
+    """Raises Failure if the list of problem rows cannot be written."""
+    try:
+        write()
+    except OSError as error:
+        raise Failure(f"{listing or 'standard error'}: {error.strerror}") from None
 
 
 @with_container
