@@ -1,6 +1,7 @@
 """Ports of the use cases. Those for storage are in `repositories/`, those for sending mail in `mail/ports.py`.
 
-An adapter subclasses its port. A port that does I/O may raise the refusal `unavailable`."""
+An adapter subclasses its port. A port that does I/O may raise the refusal `unavailable`, unless its
+docstring says otherwise."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

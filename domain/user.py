@@ -8,14 +8,15 @@ from typing import Self
 from uuid import UUID
 
 from domain.outbox import EmailLink
+from domain.rate_limits import RATES, Limit
 from domain.role import Role
 
 NO_PASSWORD = ""
 """The hash of a user without a password. No password matches it; the user sets one by a reset link."""
 
 
-_MANY = 6
-"""As many registrations of an address as `Limit.MAIL_RECIPIENT` allows at once."""
+_MANY = RATES[Limit.MAIL_RECIPIENT][0].times
+"""Registrations of an address after which its owner may be refused."""
 
 
 class Provenance(StrEnum):

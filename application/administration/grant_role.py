@@ -17,7 +17,7 @@ class GrantRole:
     manage: ManageUser
 
     async def __call__(self, *, email: str, role: Role) -> User:
-        """Raises `not_found`, `not_verified` or `last_admin`."""
+        """Raises `email_invalid`, `not_found`, `not_verified` or `last_admin`."""
         email = normalize_email(email)
         async with self.begin() as work:
             user = await locked_user(work, email)

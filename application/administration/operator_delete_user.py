@@ -17,7 +17,8 @@ class OperatorDeleteUser:
     audit: Audit
 
     async def __call__(self, *, who: str) -> User:
-        """Return the user as before the deletion. Raises `not_found`, `not_verified` or `last_admin`."""
+        """Return the user as before the deletion. Raises `email_invalid`, `username_invalid`, `not_found`,
+        `not_verified` or `last_admin`."""
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
             await self.manage.delete(work, user)

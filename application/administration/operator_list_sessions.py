@@ -16,7 +16,7 @@ class OperatorListSessions:
     clock: Clock
 
     async def __call__(self, *, email: str) -> Sequence[Session]:
-        """Return the live sessions, newest first. Raises `not_found`."""
+        """Return the live sessions, newest first. Raises `email_invalid` or `not_found`."""
         email = normalize_email(email)
         async with self.begin() as work:
             user = await named_user(work, email)

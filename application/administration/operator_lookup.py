@@ -17,7 +17,8 @@ def user_id_in(text: str) -> UUID | None:
 
 
 async def named_user(work: UnitOfWork, who: str) -> User:
-    """Find a user by id, e-mail address or username. Raises `not_found`."""
+    """Find a user by id, e-mail address or username. Raises `email_invalid`, `username_invalid` or
+    `not_found`."""
     user_id = user_id_in(who)
     if user_id is not None:
         user = await work.users.by_id(user_id)

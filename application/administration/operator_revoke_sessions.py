@@ -14,7 +14,7 @@ class OperatorRevokeSessions:
     manage: ManageUser
 
     async def __call__(self, *, email: str) -> int:
-        """Return the number of ended sessions. Raises `not_found`."""
+        """Return the number of ended sessions. Raises `email_invalid` or `not_found`."""
         email = normalize_email(email)
         async with self.begin() as work:
             user = await named_user(work, email)

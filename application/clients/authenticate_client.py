@@ -12,6 +12,7 @@ from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
 
 _DECOY_DIGEST = bytes(32)
+"""Compared for an unknown client, so that it costs the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

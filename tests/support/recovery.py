@@ -27,7 +27,7 @@ ADDRESSES = st.sampled_from([OWNER, THIEF, FENCE])
 PASSWORDS_OF_THE_THIEF = [PASSWORD, "the first of a thief's words", "the second of a thief's words"]
 PASSWORDS = st.sampled_from(PASSWORDS_OF_THE_THIEF)
 NAMES = st.sampled_from([None, "queen", "king"])
-OWNERS = "what nobody but the owner knows"
+OWNERS = "what only the owner knows"
 WEEK = timedelta(days=7)
 _TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
 
