@@ -15,8 +15,7 @@ class SetUserDisabled:
 
     async def __call__(self, *, who: str, disabled: bool) -> User:
         """Return the changed user. The change is in force at their next request. Raises `email_invalid`,
-        `username_invalid`, `not_found`, `not_verified`
-        or `last_admin`."""
+        `username_invalid`, `not_found`, `not_verified` or `last_admin`."""
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
             await work.sessions.await_revocations(user.id)
