@@ -156,7 +156,7 @@ def test_an_unusual_address_is_written_exactly_or_refused(local: str) -> None:
     "ending", ["\r\nBcc: eve@example.com", "\n Bcc: eve@example.com", "\rX: y", "\0", "x" * 1000]
 )
 async def test_a_subject_cannot_inject_a_header(inbox: Inbox, ending: str) -> None:
-    with pytest.raises(ValueError, match="Subject"):
+    with pytest.raises(ValueError, match="subject of a mail"):
         await inbox.mailer.send(replace(RENDERED_MAIL, subject="Hello" + ending))
     assert inbox.received() == []
 
