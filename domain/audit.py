@@ -35,6 +35,14 @@ class EventType(StrEnum):
     DISABLED = "disabled"
     ENABLED = "enabled"
     DELETED = "deleted"
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    FACTORS_RESET = "factors_reset"
+    FACTORS_RESTORED = "factors_restored"
+    RECOVERY_CODES_REPLACED = "recovery_codes_replaced"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    PASSKEY_CLONED = "passkey_cloned"
+    STEPPED_UP = "stepped_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ class EmailChange:
     asked_at: datetime
     confirmed_at: datetime | None = None
     closed_at: datetime | None = None
+    factor_version: int | None = None
+    """The user's factor version at the request; None in changes of the previous release. An undo restores it."""
 
     def can_be_confirmed(self, user: User, *, now: datetime) -> bool:
         """Whether the change can still be confirmed. Any later change of the user's credentials ends it."""

@@ -8,6 +8,7 @@ from typing import Self
 from uuid import UUID
 
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.factor import ChangeKind
 
 
 class LinkPurpose(StrEnum):
@@ -54,11 +55,22 @@ class MailKind(StrEnum):
     """Instead of a reset link, for an address that a user has lost by an action that can still be undone."""
     RESET_WAITS = "reset_waits"
     """Instead of a reset link, while the former mailbox can undo a change of address."""
+    FACTOR_ADDED = "factor_added"
+    FACTOR_REMOVED = "factor_removed"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    FACTORS_RESET = "factors_reset"
+    """By an admin or an operator."""
+    NEW_DEVICE = "new_device"
 
     @property
     def purpose(self) -> LinkPurpose | None:
         """The purpose of the link in this kind of mail; None for a notice without a link."""
         return _LINKS.get(self)
+
+    @property
+    def has_undo_point(self) -> bool:
+        """Whether `OutboxMail.change_id` names an undo point."""
+        return self in _WITH_UNDO_POINT
 
     @property
     def is_awaited(self) -> bool:
@@ -91,6 +103,17 @@ _LINKS = {
     MailKind.PASSWORD_NEEDED: LinkPurpose.RESET,
     MailKind.ACCOUNT_CLOSED: LinkPurpose.RESTORE,
     MailKind.UNDO_INSTEAD: LinkPurpose.RESTORE,
+    MailKind.PASSWORD_CHANGED: LinkPurpose.RESTORE,
+    MailKind.SESSION_STOLEN: LinkPurpose.RESTORE,
+    MailKind.FACTOR_ADDED: LinkPurpose.RESTORE,
+    MailKind.FACTOR_REMOVED: LinkPurpose.RESTORE,
+    MailKind.RECOVERY_CODE_USED: LinkPurpose.RESTORE,
+    MailKind.FACTORS_RESET: LinkPurpose.RESTORE,
+    MailKind.NEW_DEVICE: LinkPurpose.RESTORE,
+}
+_WITH_UNDO_POINT = {
+    *(MailKind.PASSWORD_CHANGED, MailKind.SESSION_STOLEN, MailKind.NEW_DEVICE),
+    *(MailKind.FACTOR_ADDED, MailKind.FACTOR_REMOVED, MailKind.RECOVERY_CODE_USED, MailKind.FACTORS_RESET),
 }
 
 
@@ -107,7 +130,8 @@ class DeliveryOutcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMail:
     """A queued mail. `user_id` is None or `VERIFIED_USER` if the request gave only an address; the worker looks the
-    user up. `change_id` is the change of address that the mail is about, and `client_info` the client that caused it.
+    user up. `change_id` is the change of address or the undo point that the mail is about, and `client_info` the
+    client that caused it.
 
     `due_at` is the time of the next attempt. A lease moves it into the future, so the lease of a crashed worker
     expires by itself. `attempts` counts leases; a late worker sees by it that another has taken over.
@@ -127,6 +151,8 @@ class OutboxMail:
     note: str = ""
     until: datetime | None = None
     """When the undo period that the mail mentions ends. Set at delivery, and not stored."""
+    change: ChangeKind | None = None
+    """What happened after the undo point. Set at delivery, and not stored."""
 
     @property
     def lane(self) -> str | None:
@@ -170,7 +196,7 @@ class EmailLink:
     once.
 
     `subject` is a user id, with the recovery version for a reset and the credential version for other purposes. For
-    EMAIL and RESTORE it can be the id of a change of address, which has a version of its own; `version` is 0 then.
+    EMAIL and RESTORE it can be the id of a change of address or of an undo point; `version` is 0 then.
     """
 
     purpose: LinkPurpose

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from domain.challenge import Challenge
 from domain.client_info import ClientInfo
 from domain.outbox import EmailLink, MailKind
 from domain.rate_limits import Bucket, Limit
@@ -75,6 +76,15 @@ def link_bucket(purpose: str, client_info: ClientInfo) -> Bucket:
 
 def link_use_bucket(link: EmailLink) -> Bucket:
     return Bucket(Limit.LINK_USE, (link.purpose, str(link.subject)))
+
+
+def factor_buckets(user_id: UUID, client_info: ClientInfo) -> tuple[Bucket, Bucket]:
+    """Strangers do not reach these: a code is asked for only after the right password."""
+    return Bucket(Limit.FACTOR, (str(user_id), client_info.network)), Bucket(Limit.FACTOR_DAY, (str(user_id),))
+
+
+def challenge_bucket(challenge: Challenge) -> Bucket:
+    return Bucket(Limit.CHALLENGE, (challenge.digest.hex(),))
 
 
 def user_bucket(limit: Limit, user_id: UUID) -> Bucket:

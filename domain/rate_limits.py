@@ -6,6 +6,8 @@ from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
+from domain.challenge import MOST_ATTEMPTS
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
@@ -54,6 +56,16 @@ class Limit(StrEnum):
     """Uses of genuine links of one purpose for one subject."""
     CLIENT = "client"
     """Wrong client credentials from a network."""
+    FACTOR = "factor"
+    """Wrong codes for a user from a network."""
+    FACTOR_DAY = "factor_day"
+    """Wrong codes for a user, from all networks together."""
+    CHALLENGE = "challenge"
+    """Answers to a challenge."""
+    FACTOR_CHANGE = "factor_change"
+    """Calls that add, change or remove a user's factors, or step up."""
+    PASSKEY_LOGIN = "passkey_login"
+    """Logins without a password, and their options, from a network."""
     REFRESH = "refresh"
     """Refreshes of a session. Each process has its own count."""
     PASSWORD_CHANGE = "password_change"
@@ -77,7 +89,7 @@ PER_USER_LIMITS = frozenset(
 )
 """Counted for each calling user, before the request is handled."""
 
-PER_SESSION_LIMITS = frozenset({Limit.SESSION_END})
+PER_SESSION_LIMITS = frozenset({Limit.SESSION_END, Limit.FACTOR_CHANGE})
 """Counted for each calling session: the thief of one session must not use up the limit that the owner needs to end
 it."""
 
@@ -125,6 +137,15 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.LINK_USE: (Rate(60, _HOUR),),
         # Client secrets cannot be guessed either. A correct one is not counted, because every request carries it.
         Limit.CLIENT: (Rate(20, 10 * _MINUTES),),
+        # A person mistypes a code twice. 20 guesses of a million, of which three are valid, succeed once in 45 years.
+        Limit.FACTOR: (Rate(5, 5 * _MINUTES),),
+        Limit.FACTOR_DAY: (Rate(20, _DAY),),
+        # Longer than the challenge is valid.
+        Limit.CHALLENGE: (Rate(MOST_ATTEMPTS, 10 * _MINUTES),),
+        # A user sets up several devices; each step is a call.
+        Limit.FACTOR_CHANGE: (Rate(60, _HOUR),),
+        # A company logs in from one address. Each call costs a query and a signature check, a millisecond.
+        Limit.PASSKEY_LOGIN: (Rate(1200, _MINUTES),),
         # One every ten minutes is usual. Browser tabs and workers of one session may refresh in parallel.
         Limit.REFRESH: (Rate(60, _MINUTES),),
         # Only an attacker who wants to lock the owner out changes a password more often.

@@ -1,7 +1,7 @@
 """Refusals: exceptions with a stable code. Entrypoints turn them into responses."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -30,6 +30,15 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "forbidden"
     NOT_FOUND = "not_found"
     LAST_ADMIN = "last_admin"
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
+    FACTOR_INVALID = "factor_invalid"
+    FACTOR_REQUIRED = "factor_required"
+    FACTOR_EXISTS = "factor_exists"
+    FACTOR_LIMIT = "factor_limit"
+    PASSKEY_UNSUITABLE = "passkey_unsuitable"
+    STEP_UP_REQUIRED = "step_up_required"
+    CHALLENGE_INVALID = "challenge_invalid"
+    CHALLENGE_EXPIRED = "challenge_expired"
     MALFORMED = "malformed"
     RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
@@ -44,7 +53,8 @@ class Refusal(Exception):
     """A request that the service understood and refuses.
 
     `field` names the invalid input, and `reason` the rule that it breaks. `retry_after` is in seconds. `others` are
-    refusals of further fields of the same request. `detail` is shown to the caller, so it must contain no secret.
+    refusals of further fields of the same request. `extensions` are further members of the problem document (RFC 9457
+    section 3.2). `detail` and `extensions` are shown to the caller, so they must contain no secret.
     """
 
     def __init__(
@@ -56,6 +66,7 @@ class Refusal(Exception):
         reason: str | None = None,
         retry_after: int | None = None,
         others: Sequence["Refusal"] = (),
+        extensions: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(code, detail)
         self.code = code
@@ -64,6 +75,7 @@ class Refusal(Exception):
         self.reason = reason
         self.retry_after = retry_after
         self.others = tuple(others)
+        self.extensions = extensions or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +152,51 @@ def user_not_found() -> Refusal:
 
 def session_not_found() -> Refusal:
     return Refusal(ErrorCode.NOT_FOUND, "Session not found.")
+
+
+def factor_not_found() -> Refusal:
+    return Refusal(ErrorCode.NOT_FOUND, "Factor not found.")
+
+
+def factor_invalid() -> Refusal:
+    """The same for every wrong factor, so that the response does not reveal which factors an account has."""
+    return Refusal(ErrorCode.FACTOR_INVALID, "This code or passkey is not valid.")
+
+
+def challenge_invalid() -> Refusal:
+    """For a challenge that was forged, used, meant for something else, or answered wrongly too often."""
+    return Refusal(ErrorCode.CHALLENGE_INVALID, "This challenge is not valid. Start again.")
+
+
+def challenge_expired() -> Refusal:
+    return Refusal(ErrorCode.CHALLENGE_EXPIRED, "This challenge has expired. Start again.")
+
+
+def step_up_required(level: str | None, max_age: timedelta | None) -> Refusal:
+    """`level` is the assurance level and `max_age` the age of the authentication that are required (RFC 9470)."""
+    extensions: dict[str, object] = {} if level is None else {"acr_values": str(level)}
+    if max_age is not None:
+        extensions["max_age"] = int(max_age.total_seconds())
+    text = "Confirm that it is you: use POST /v1/step-up and repeat the request with the new access token."
+    return Refusal(ErrorCode.STEP_UP_REQUIRED, text, extensions=extensions)
+
+
+def passkey_unsuitable(reason: str) -> Refusal:
+    """`reason` is `not_discoverable`, `not_verified` or `algorithm`."""
+    return Refusal(
+        ErrorCode.PASSKEY_UNSUITABLE,
+        _UNSUITABLE[reason],
+        field="credential",
+        reason=reason,
+        extensions={"reason": reason},
+    )
+
+
+_UNSUITABLE = {
+    "not_discoverable": "The authenticator did not store a discoverable passkey. Use another one.",
+    "not_verified": "The authenticator did not verify the user, by a PIN or biometrics. Set that up, or use another.",
+    "algorithm": "The authenticator uses a signature algorithm that is not offered. Use another one.",
+}
 
 
 def unavailable(what: str) -> Refusal:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from domain.authentication import Authentication
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 ENDED = 2**31 - 1
@@ -22,6 +23,7 @@ class EndReason(StrEnum):
     SUPERSEDED = "superseded"
     EVICTED = "evicted"
     EMAIL_RESTORED = "email_restored"
+    FACTOR_REMOVED = "factor_removed"
 
 
 class RotationState(StrEnum):
@@ -49,7 +51,8 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`generation` grows by 1 with each refresh. Access tokens of a generation below `min_generation` are revoked."""
+    """`generation` grows by 1 with each refresh. Access tokens of a generation below `min_generation` are revoked.
+    `authentication` is that of the login; a step-up does not change it."""
 
     id: UUID
     user_id: UUID | None
@@ -61,11 +64,20 @@ class Session:
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
     client_info: ClientInfo = UNKNOWN_CLIENT
+    authentication: Authentication
 
     @classmethod
     def opened(
-        cls, *, id: UUID, user_id: UUID, now: datetime, lifetimes: Lifetimes, client_info: ClientInfo = UNKNOWN_CLIENT
+        cls,
+        *,
+        id: UUID,
+        user_id: UUID,
+        now: datetime,
+        lifetimes: Lifetimes,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
+        authentication: Authentication | None = None,
     ) -> Self:
+        """`authentication` is None for a password at `now`."""
         return cls(
             id=id,
             user_id=user_id,
@@ -73,6 +85,7 @@ class Session:
             rotated_at=now,
             expires_at=now + min(lifetimes.refresh, lifetimes.session),
             client_info=client_info,
+            authentication=authentication or Authentication.by_password(now),
         )
 
     def alive(self, now: datetime) -> bool:

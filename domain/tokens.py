@@ -1,16 +1,18 @@
 """Access tokens identify the caller. Refresh tokens renew them."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.refusals import ErrorCode, Refusal, role_required
+from domain.authentication import PASSWORD_AT_UNKNOWN_TIME, AssuranceLevel, Authentication
+from domain.refusals import ErrorCode, Refusal, role_required, step_up_required
 from domain.role import Role
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """The claims of an access token (RFC 9068), before encoding. One exists per session and generation."""
+    """The claims of an access token (RFC 9068), before encoding. One exists per session and generation, and one more
+    for each step-up, in which `stepped_up` is True."""
 
     user_id: UUID
     session_id: UUID
@@ -19,6 +21,8 @@ class AccessToken:
     verified: bool
     issued_at: datetime
     expires_at: datetime
+    authentication: Authentication = PASSWORD_AT_UNKNOWN_TIME
+    stepped_up: bool = False
 
     def require(self, role: Role) -> None:
         """Raises `not_verified` or `role_required`. Unverified users hold no role."""
@@ -26,6 +30,21 @@ class AccessToken:
             raise Refusal(ErrorCode.NOT_VERIFIED, "Verify your e-mail address first.")
         if not self.role.includes(role):
             raise role_required(role)
+
+    def require_fresh(self, *, highest: AssuranceLevel, now: datetime, max_age: timedelta) -> None:
+        """Raises `step_up_required` unless the person has acted at most `max_age` ago, by the strongest means of the
+        account."""
+        if not self.authentication.is_fresh(highest=highest, now=now, max_age=max_age):
+            raise step_up_required(highest, max_age)
+
+    def require_authentication(
+        self, *, level: AssuranceLevel | None, max_age: timedelta | None, now: datetime
+    ) -> None:
+        """Raises `step_up_required` if the authentication is weaker or older than another service asks for."""
+        weak = level is not None and not self.authentication.level.reaches(level)
+        old = max_age is not None and now - self.authentication.at > max_age
+        if weak or old:
+            raise step_up_required(level, max_age)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,3 +64,12 @@ class TokenPair:
     expires_in: int
     refresh_expires_in: int
     session_id: UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SteppedUpToken:
+    """The result of a step-up: an access token that cannot be refreshed. `expires_in` is in seconds."""
+
+    access_token: str = field(repr=False)
+    expires_in: int
+    authentication: Authentication

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from domain.authentication import AssuranceLevel
+from domain.factor import FactorKind, highest_level
 from domain.outbox import EmailLink
 from domain.rate_limits import RATES, Limit
 from domain.role import Role
@@ -49,6 +51,10 @@ class User:
     provenance: Provenance = Provenance.SELF
     imported_at: datetime | None = None
     """None unless `provenance` is `IMPORT`; `created_at` may be older then."""
+    factors: tuple[FactorKind, ...] = ()
+    """The kinds of the user's factors. Written together with the factors."""
+    factor_version: int = 0
+    """Counts changes of the user's factors."""
 
     @classmethod
     def registered(cls, *, id: UUID, email: str, username: str | None, password_hash: str, now: datetime) -> Self:
@@ -147,6 +153,11 @@ class User:
     def can_manage(self, other: Self) -> bool:
         """Whether this user may manage `other`: themselves, an unverified user, or a user with a lower role."""
         return self.id == other.id or not other.verified or not other.role.includes(self.role)
+
+    @property
+    def highest_level(self) -> AssuranceLevel:
+        """The highest assurance level that this user can reach."""
+        return highest_level(self.factors)
 
     @property
     def has_password(self) -> bool:

@@ -1,11 +1,13 @@
 """The composition root: decides which adapter implements which port."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
 from dependency_injector import containers, providers
 
+from adapters.factors.pyotp_codes import PyotpCodes
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
@@ -18,6 +20,7 @@ from adapters.postgres.user_lookup import PostgresUserLookup
 from adapters.redis.dramatiq_queue import DramatiqNudge
 from adapters.redis.lost_revocations import LostRevocations
 from adapters.revocations import CachedRevocationCheck
+from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
 from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
@@ -50,6 +53,18 @@ from application.credentials.check_password import CheckPassword
 from application.credentials.inspect_link import InspectLink
 from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
+from application.factors.add_passkey import AddPasskey, PasskeyOptions
+from application.factors.add_totp import AddTotp, TotpOptions
+from application.factors.challenges import Challenges
+from application.factors.change_factor import RemoveFactor, RenameFactor, ReplaceRecoveryCodes
+from application.factors.check_factor import CheckFactor
+from application.factors.enrolment import Enrolment
+from application.factors.list_factors import ListFactors
+from application.factors.operate import OpenEnrolment, OperatorListFactors, ReencryptSecrets
+from application.factors.require_fresh import RequireFresh
+from application.factors.reset_factors import OperatorResetFactors, RemoveAllFactors, ResetFactors
+from application.factors.step_up import StepUp, StepUpOptions
+from application.factors.undo_points import UndoPoints
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
@@ -70,8 +85,11 @@ from application.sessions.authenticate import Authenticate
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
+from application.sessions.login_with_factor import LoginWithFactor
+from application.sessions.login_with_passkey import LoginWithPasskey, PasskeyLoginOptions
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
+from application.sessions.open_session import OpenSession
 from application.sessions.refresh import Refresh
 from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.outbox import MailKind
@@ -101,6 +119,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Object(factories.now)
     new_id = providers.Object(uuid7)
     new_secret = providers.Object(factories.new_secret)
+    new_bytes = providers.Object(os.urandom)
     start_request = providers.Object(factories.start_request)
     set_request_user = providers.Object(factories.set_request_user)
     start_deadline = providers.Object(start_deadline)
@@ -137,6 +156,14 @@ class Container(containers.DeclarativeContainer):
     jwks, claims = access_codec.provided.jwks, access_codec.provided.claims
     refresh_codec = providers.ThreadSafeSingleton(ItsDangerousRefreshCodec, secrets=settings.provided.secret_keys)
     links = providers.ThreadSafeSingleton(ItsDangerousLinkSigner, secrets=settings.provided.secret_keys)
+    challenge_signer = providers.ThreadSafeSingleton(
+        ItsDangerousChallengeSigner, secrets=settings.provided.secret_keys
+    )
+    passkeys = providers.ThreadSafeSingleton(factories.make_passkeys, settings)
+    one_time_passwords = providers.ThreadSafeSingleton(PyotpCodes, issuer=settings.provided.name)
+    secret_box = providers.ThreadSafeSingleton(factories.make_secret_box, settings)
+    step_up_ttl = settings.provided.step_up_ttl
+    factor_required_from = settings.provided.factor_required_from
     composer = providers.ThreadSafeSingleton(factories.make_composer, settings)
     mailer = providers.ThreadSafeSingleton(factories.make_mailer, settings)
 
@@ -146,12 +173,37 @@ class Container(containers.DeclarativeContainer):
     manage = use_case(ManageUser)
     issue = use_case(IssueTokens)
     check = use_case(CheckPassword)
+    undo_points = use_case(UndoPoints)
+    challenges = use_case(Challenges)
+    check_factor = use_case(CheckFactor)
+    open_session = use_case(OpenSession)
+    enrolment = use_case(Enrolment)
+    remove_all_factors = use_case(RemoveAllFactors)
+    require_fresh = use_case(RequireFresh)
     register = use_case(Register)
     verify = use_case(Verify)
     limit_mail = use_case(LimitMail)
     request_verification = use_case(RequestLink, kind=MailKind.VERIFY)
     request_reset = use_case(RequestLink, kind=MailKind.RESET)
     login = use_case(Login)
+    login_with_factor = use_case(LoginWithFactor)
+    passkey_login_options = use_case(PasskeyLoginOptions)
+    login_with_passkey = use_case(LoginWithPasskey)
+    list_factors = use_case(ListFactors)
+    passkey_options = use_case(PasskeyOptions)
+    add_passkey = use_case(AddPasskey)
+    totp_options = use_case(TotpOptions)
+    add_totp = use_case(AddTotp)
+    rename_factor = use_case(RenameFactor)
+    remove_factor = use_case(RemoveFactor)
+    replace_recovery_codes = use_case(ReplaceRecoveryCodes)
+    step_up_options = use_case(StepUpOptions)
+    step_up = use_case(StepUp)
+    reset_factors = use_case(ResetFactors)
+    operator_reset_factors = use_case(OperatorResetFactors)
+    operator_list_factors = use_case(OperatorListFactors)
+    reencrypt_secrets = use_case(ReencryptSecrets)
+    open_enrolment = use_case(OpenEnrolment)
     refresh = use_case(Refresh)
     logout = use_case(Logout)
     logout_everywhere = use_case(LogoutEverywhere)

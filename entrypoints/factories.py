@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from adapters.caller import Caller, current_caller, serve
+from adapters.factors.aes_gcm_box import AesGcmBox
+from adapters.factors.webauthn_passkeys import WebauthnPasskeys
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.memory_rate_limiter import MemoryRateLimiter
@@ -45,6 +47,16 @@ def set_request_user(user_id: UUID) -> None:
     """The client of this task is authenticated."""
     if (caller := current_caller()) is not None:
         caller.user = user_id
+
+
+def make_passkeys(settings: Settings) -> WebauthnPasskeys:
+    return WebauthnPasskeys(
+        rp_id=settings.passkey_domain, rp_name=settings.name, origins=settings.all_passkey_origins
+    )
+
+
+def make_secret_box(settings: Settings) -> AesGcmBox:
+    return AesGcmBox(lambda: settings.encryption_keys)
 
 
 def make_hasher(settings: Settings) -> Argon2Hasher:

@@ -47,6 +47,9 @@ def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
     for event in placed[:remaining]:
         rows.events[event.id] = event.of_deleted_user()
         remaining -= 1
+    for table in (rows.factors, rows.recovery_codes, rows.undo_points):
+        for id in [it.id for it in table.values() if it.user_id == user_id]:
+            del table[id]
     for change in [it for it in rows.email_changes.values() if it.user_id == user_id][:remaining]:
         del rows.email_changes[change.id]
         remaining -= 1

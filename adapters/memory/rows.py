@@ -9,6 +9,7 @@ from domain.audit import AuditEvent
 from domain.client import Client
 from domain.deletion import Deletion
 from domain.email_change import EmailChange
+from domain.factor import Factor, RecoveryCode, UndoPoint
 from domain.outbox import OutboxMail
 from domain.session import Session
 from domain.user import User
@@ -31,6 +32,12 @@ class Rows:
     import_digests: dict[UUID, str] = field(default_factory=dict)
     revoked_at: dict[UUID, datetime] = field(default_factory=dict)
     revocation_pending: set[UUID] = field(default_factory=set)
+    factors: dict[UUID, Factor] = field(default_factory=dict)
+    recovery_codes: dict[UUID, RecoveryCode] = field(default_factory=dict)
+    undo_points: dict[UUID, UndoPoint] = field(default_factory=dict)
+    spent: dict[bytes, datetime] = field(default_factory=dict)
+    """Used challenges: when each expires, by its digest."""
+    enrolment_open: bool = True
 
     def copy(self) -> "Rows":
         return Rows(
@@ -46,4 +53,9 @@ class Rows:
             import_digests=dict(self.import_digests),
             revoked_at=dict(self.revoked_at),
             revocation_pending=set(self.revocation_pending),
+            factors=dict(self.factors),
+            recovery_codes=dict(self.recovery_codes),
+            undo_points=dict(self.undo_points),
+            spent=dict(self.spent),
+            enrolment_open=self.enrolment_open,
         )

@@ -18,10 +18,14 @@ class MemorySessions(Sessions):
         self._rows = rows
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
+    async def open(
+        self, session: Session, *, credential_version: int, factor_version: int = 0, event: AuditEvent
+    ) -> User | None:
         await checkpoint()
         user = None if session.user_id is None else self._rows.users.get(session.user_id)
-        if user is None or user.disabled or user.credential_version != credential_version:
+        if user is None or user.disabled:
+            return None
+        if (user.credential_version, user.factor_version) != (credential_version, factor_version):
             return None
         self._rows.sessions[session.id] = session
         self._rows.events[event.id] = event
@@ -70,8 +74,8 @@ class MemorySessions(Sessions):
             self._rows.events[event.id] = event
         return True
 
-    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
-        alive = await self._alive(user_id)
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason, keeping: UUID | None = None) -> int:
+        alive = [session for session in await self._alive(user_id) if session.id != keeping]
         for session in alive:
             self._raise(session.ended(now=now, reason=reason))
         fresh = [s for s in self._rows.revocation_pending if self._rows.sessions[s].user_id == user_id]

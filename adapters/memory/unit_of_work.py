@@ -9,6 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from adapters.memory.audit_events import MemoryAuditEvents, MemoryClients
 from adapters.memory.email_changes import MemoryEmailChanges
+from adapters.memory.factors import MemoryFactors
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.rows import Rows
 from adapters.memory.sessions import MemorySessions
@@ -25,6 +26,7 @@ class MemoryUnitOfWork(UnitOfWork):
         self._mails = MemoryOutbox(rows)
         self._events = MemoryAuditEvents(rows)
         self._changes = MemoryEmailChanges(rows)
+        self._factors = MemoryFactors(rows)
         self._clients = MemoryClients(rows)
 
     @property
@@ -46,6 +48,10 @@ class MemoryUnitOfWork(UnitOfWork):
     @property
     def email_changes(self) -> MemoryEmailChanges:
         return self._changes
+
+    @property
+    def factors(self) -> MemoryFactors:
+        return self._factors
 
     @property
     def clients(self) -> MemoryClients:

@@ -11,10 +11,12 @@ from sqlalchemy.types import TypeEngine
 from adapters.postgres.connection import Row
 from adapters.postgres.tables import sessions, users
 from domain.audit import AuditEvent, EventType
+from domain.authentication import Authentication, AuthenticationMethod
 from domain.client import Client
 from domain.client_info import ClientInfo
 from domain.deletion import Deletion
 from domain.email_change import EmailChange
+from domain.factor import FactorKind
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
@@ -66,6 +68,8 @@ def user_of(row: Row, prefix: str = "") -> User:
         reset_link_at=row[f"{prefix}reset_link_at"],
         provenance=Provenance(row[f"{prefix}provenance"] or Provenance.SELF),
         imported_at=row[f"{prefix}imported_at"],
+        factors=tuple(map(FactorKind, row[f"{prefix}factors"])),
+        factor_version=row[f"{prefix}factor_version"],
     )
 
 
@@ -107,7 +111,14 @@ def session_of(row: Row) -> Session:
         ended_at=row["ended_at"],
         end_reason=None if reason is None else EndReason(reason),
         client_info=ClientInfo(ip=row["ip"], user_agent=row["user_agent"]),
+        authentication=_authentication_of(row),
     )
+
+
+def _authentication_of(row: Row) -> Authentication:
+    if row["amr"] is None:
+        return Authentication.by_password(row["created_at"])
+    return Authentication(methods=tuple(map(AuthenticationMethod, row["amr"])), at=row["authenticated_at"])
 
 
 def row_of_session(session: Session) -> dict[str, Any]:
@@ -121,6 +132,8 @@ def row_of_session(session: Session) -> dict[str, Any]:
         "expires_at": session.expires_at,
         "user_agent": session.client_info.user_agent,
         "ip": session.client_info.ip,
+        "amr": [method.value for method in session.authentication.methods],
+        "authenticated_at": session.authentication.at,
     }
 
 
@@ -167,6 +180,7 @@ def change_of(row: Row) -> EmailChange:
         asked_at=row["asked_at"],
         confirmed_at=row["confirmed_at"],
         closed_at=row["closed_at"],
+        factor_version=row["factor_version"],
     )
 
 
@@ -180,6 +194,7 @@ def row_of_change(change: EmailChange) -> dict[str, Any]:
         "asked_at": change.asked_at,
         "confirmed_at": change.confirmed_at,
         "closed_at": change.closed_at,
+        "factor_version": change.factor_version,
     }
 
 

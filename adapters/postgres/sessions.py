@@ -33,6 +33,8 @@ _ADDED = (
     "expires_at",
     "user_agent",
     "ip",
+    "amr",
+    "authenticated_at",
 )
 
 # Compiled once: building the statements of a login or logout costs more than sending them.
@@ -47,6 +49,7 @@ _user = (
     .where(
         users.c.id == bindparam("user_id"),
         users.c.credential_version == bindparam("version"),
+        users.c.factor_version == bindparam("factor_version"),
         users.c.disabled_at.is_(None),
     )
     .with_for_update(key_share=True)
@@ -100,11 +103,15 @@ class PostgresSessions(Sessions):
         self._connection = connection
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
+    async def open(
+        self, session: Session, *, credential_version: int, factor_version: int = 0, event: AuditEvent
+    ) -> User | None:
         # The lock on the user serializes logins, so that each counts the sessions of those before it. A reset or ban
         # at the same time either sees this session, or is seen here.
         parameters = row_of_session(session) | event_parameters(event)
-        row = await self._connection.fetch_row(_OPEN, version=credential_version, **parameters)
+        row = await self._connection.fetch_row(
+            _OPEN, version=credential_version, factor_version=factor_version, **parameters
+        )
         return None if row is None else user_of(row)
 
     async def evict_oldest(self, session: Session, *, most: int) -> Sequence[UUID]:
@@ -151,14 +158,18 @@ class PostgresSessions(Sessions):
         self.raised[session_id] = ENDED
         return ended is not None
 
-    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason, keeping: UUID | None = None) -> int:
         # Lock the user, so that a login at the same time waits and then sees the change of this unit of work.
         await self._connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
-        return await self.end_all_of([user_id], now=now, reason=reason)
+        return await self.end_all_of([user_id], now=now, reason=reason, keeping=keeping)
 
-    async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
+    async def end_all_of(
+        self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason, keeping: UUID | None = None
+    ) -> int:
         """The caller has locked the users."""
         of_users = among(sessions.c.user_id, user_ids)
+        if keeping is not None:
+            of_users = and_(of_users, sessions.c.id != keeping)
         ended = len(await self._end(and_(of_users, sessions.c.ended_at.is_(None)), now=now, reason=reason))
         # Includes sessions that others have just ended and not yet published: this unit of work waits for them too.
         fresh = await self._connection.fetch_column(

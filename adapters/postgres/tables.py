@@ -1,6 +1,8 @@
 """The schema, which Alembic reads. Times have a time zone; ids are UUIDv7."""
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -49,6 +51,9 @@ users = Table(
     # NULL in rows that the previous release has inserted since the migration: see provenance.py.
     Column("provenance", Text),
     Column("imported_at", _moment),
+    # The kinds of the user's factors in use, so that no login or request needs to join them.
+    Column("factors", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("factor_version", Integer, nullable=False, server_default="0"),
     CheckConstraint("role IN ('member', 'moderator', 'admin')", name="role"),
     CheckConstraint("email = lower(email)", name="email_lower"),
 )
@@ -110,6 +115,9 @@ sessions = Table(
     # How far the clock that wrote rotated_at was ahead of the database's; NULL if unknown.
     Column("rotated_ahead", Interval),
     Column("unpublished", Boolean, nullable=False, server_default=text("false"), key="revocation_pending"),
+    # How and when the person logged in; NULL in sessions of the previous release, which were opened with a password.
+    Column("amr", ARRAY(Text)),
+    Column("authenticated_at", _moment),
 )
 Index("ix_sessions_user_id_id", sessions.c.user_id, sessions.c.id)
 Index("ix_sessions_alive", sessions.c.user_id, postgresql_where=sessions.c.ended_at.is_(None))
@@ -166,6 +174,7 @@ address_changes = Table(
     Column("asked_at", _moment, nullable=False),
     Column("confirmed_at", _moment),
     Column("closed_at", _moment),
+    Column("factor_version", Integer),
 )
 Index("ix_address_changes_user_id_id", address_changes.c.user_id, address_changes.c.id)
 Index("ix_address_changes_old_email", address_changes.c.old_email)
@@ -200,4 +209,76 @@ clients = Table(
     Column("name", Text, nullable=False),
     Column("secret_digest", LargeBinary, nullable=False),
     Column("created_at", _moment, nullable=False),
+)
+
+# Passkeys and TOTP secrets. A removed factor stays while its removal can be undone; its credential id stays unique.
+factors = Table(
+    "factors",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("last_used_at", _moment),
+    # Factor versions of the user, between which the factor is in use.
+    Column("added_in", Integer, nullable=False),
+    Column("removed_in", Integer),
+    Column("removed_at", _moment),
+    # Of a passkey.
+    Column("credential_id", LargeBinary, unique=True),
+    Column("public_key", LargeBinary),
+    Column("sign_count", BigInteger),
+    Column("backup_eligible", Boolean),
+    Column("backed_up", Boolean),
+    # Of a TOTP factor.
+    Column("encrypted_secret", LargeBinary),
+    Column("last_step", BigInteger),
+    CheckConstraint("kind IN ('passkey', 'totp')", name="kind"),
+)
+Index("ix_factors_user_id_id", factors.c.user_id, factors.c.id)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("used_at", _moment),
+    Column("added_in", Integer, nullable=False),
+    Column("removed_in", Integer),
+    Column("removed_at", _moment),
+)
+Index("ix_recovery_codes_user_id_digest", recovery_codes.c.user_id, recovery_codes.c.digest)
+
+# Challenges that were used, until they expire.
+spent = Table(
+    "spent",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("expires_at", _moment, nullable=False),
+)
+Index("ix_spent_expires_at", spent.c.expires_at)
+
+undo_points = Table(
+    "undo_points",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("factor_version", Integer, nullable=False),
+    Column("changed_at", _moment, nullable=False),
+    Column("closed_at", _moment),
+)
+Index("ix_undo_points_user_id", undo_points.c.user_id)
+
+# One row once factors may be added. Processes of a release without factors would accept the password alone.
+factor_enrolment = Table(
+    "factor_enrolment",
+    metadata,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("opened_at", _moment, nullable=False, server_default=func.now()),
+    CheckConstraint("id", name="one"),
 )

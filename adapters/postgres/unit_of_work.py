@@ -9,6 +9,7 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.email_changes import PostgresEmailChanges
+from adapters.postgres.factors import PostgresFactors
 from adapters.postgres.fair_share import FairShare
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.outbox import PostgresOutbox
@@ -26,6 +27,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self._mails = PostgresOutbox(connection)
         self._events = PostgresAuditEvents(connection)
         self._changes = PostgresEmailChanges(connection)
+        self._factors = PostgresFactors(connection)
         self._clients = PostgresClients(connection)
 
     @property
@@ -47,6 +49,10 @@ class PostgresUnitOfWork(UnitOfWork):
     @property
     def email_changes(self) -> PostgresEmailChanges:
         return self._changes
+
+    @property
+    def factors(self) -> PostgresFactors:
+        return self._factors
 
     @property
     def clients(self) -> PostgresClients:

@@ -15,6 +15,7 @@ from adapters.tokens.es256 import DeterministicES256, has_low_s
 from adapters.tokens.key_store import KeySet
 from adapters.tokens.pem_keys import Algorithm, SigningKey
 from application.ports import AccessTokenCodec, Clock
+from domain.authentication import PASSWORD_AT_UNKNOWN_TIME, Authentication, AuthenticationMethod
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import ENDED
@@ -27,6 +28,8 @@ CLOCK_SKEW = timedelta(seconds=30)
 """How far the clock of the process that issued a token may be ahead of ours."""
 _TYPES = {"sid": str, "role": str, "client_id": str, "iat": int, "exp": int, "gen": int, "verified": bool}
 """PyJWT checks the types of the other claims."""
+_AUTHENTICATION = {"acr": str, "amr": list, "auth_time": int}
+"""Claims that tokens of release 0.2 lack."""
 _CHECKS: Any = {
     "require": ["iss", "aud", "sub", "jti", *_TYPES],
     # By our own clock, and again for tokens in the cache.
@@ -89,12 +92,15 @@ class JwtCodec(AccessTokenCodec):
             "aud": self._audience,
             "sub": str(token.user_id),
             "sid": str(token.session_id),
-            "jti": f"{token.session_id}.{token.generation}",
+            "jti": _jti(token),
             "iat": int(token.issued_at.timestamp()),
             "exp": int(token.expires_at.timestamp()),
             "role": token.role.value,
             "verified": token.verified,
             "gen": token.generation,
+            "acr": token.authentication.level.value,
+            "amr": [method.value for method in token.authentication.methods],
+            "auth_time": int(token.authentication.at.timestamp()),
         }
 
     def encode(self, token: AccessToken) -> str:
@@ -156,11 +162,30 @@ class JwtCodec(AccessTokenCodec):
             verified=claims["verified"],
             issued_at=datetime.fromtimestamp(claims["iat"], UTC),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+            authentication=_authentication(claims),
+            stepped_up=claims["jti"].count(".") == 2,
         )
         # Ids in canonical form, `jti` of this session and generation, our `client_id`: as we would write them.
-        if {**claims, **self.claims(token), "aud": claims["aud"]} != claims:
+        own = self.claims(token)
+        if _AUTHENTICATION.keys().isdisjoint(claims):
+            own = {name: value for name, value in own.items() if name not in _AUTHENTICATION}
+        if {**claims, **own, "aud": claims["aud"]} != claims:
             raise ValueError("not canonical")
         return token
+
+
+def _jti(token: AccessToken) -> str:
+    name = f"{token.session_id}.{token.generation}"
+    return f"{name}.{int(token.authentication.at.timestamp())}" if token.stepped_up else name
+
+
+def _authentication(claims: dict[str, Any]) -> Authentication:
+    if _AUTHENTICATION.keys().isdisjoint(claims):
+        return PASSWORD_AT_UNKNOWN_TIME
+    if any(type(claims[name]) is not kind for name, kind in _AUTHENTICATION.items()):
+        raise ValueError("claims")
+    methods = tuple(AuthenticationMethod(method) for method in claims["amr"])
+    return Authentication(methods=methods, at=datetime.fromtimestamp(claims["auth_time"], UTC))
 
 
 def _invalid() -> Refusal:

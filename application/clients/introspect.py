@@ -8,7 +8,7 @@ from domain.refusals import ErrorCode, Refusal
 from domain.tokens import AccessToken
 from domain.user import User
 
-_NO = {ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_REVOKED}
+_NO = {ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_REVOKED, ErrorCode.FACTOR_REQUIRED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

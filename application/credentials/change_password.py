@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
-from application.mail.mail_queue import MailQueue
+from application.factors.undo_points import UndoPoints
 from application.ports import Clock, Hasher, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.outbox import MailKind
+from domain.factor import ChangeKind
 from domain.password import PasswordPolicy, normalize_password
 from domain.rate_limit_buckets import user_bucket
 from domain.rate_limits import Limit
@@ -33,7 +33,7 @@ class ChangePassword:
     issue: IssueTokens
     lifetimes: Lifetimes
     audit: Audit
-    mail: MailQueue
+    undo_points: UndoPoints
     clock: Clock
     new_id: NewId
 
@@ -69,7 +69,12 @@ class ChangePassword:
 
         now = self.clock()
         session = Session.opened(
-            id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, client_info=client_info
+            id=self.new_id(),
+            user_id=user.id,
+            now=now,
+            lifetimes=self.lifetimes,
+            client_info=client_info,
+            authentication=caller.authentication if user.factors else None,
         )
         async with self.begin() as work:
             changed = await work.users.replace_password(
@@ -79,14 +84,15 @@ class ChangePassword:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
             event = self.audit.event(EventType.PASSWORD_CHANGED, user.id, by=user.id, client_info=client_info)
-            opened = await work.sessions.open(session, credential_version=changed.credential_version, event=event)
+            opened = await work.sessions.open(
+                session,
+                credential_version=changed.credential_version,
+                factor_version=changed.factor_version,
+                event=event,
+            )
             if opened is None:
                 raise account_disabled()
-            if changed.verified:
-                # An unverified mailbox may be a stranger's, who must not get mails without end.
-                await self.mail.queue(
-                    work, MailKind.PASSWORD_CHANGED, changed.email, user_id=user.id, client_info=client_info
-                )
+            await self.undo_points.add(work, changed, ChangeKind.PASSWORD_CHANGED, client_info=client_info)
         return self.issue(session, opened)
 
     def _accept(self, user: User, new_password: str) -> str:

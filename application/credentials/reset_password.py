@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.count_failures import BAD_LINK, count_failures
-from application.mail.mail_queue import MailQueue
+from application.factors.undo_points import UndoPoints
 from application.ports import Clock, Hasher, LinkSigner, RateLimiter
 from application.repositories import UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import undoable_until
-from domain.outbox import LinkPurpose, MailKind
+from domain.factor import ChangeKind
+from domain.outbox import LinkPurpose
 from domain.password import PasswordPolicy
 from domain.rate_limit_buckets import link_bucket, link_use_bucket, recovery_buckets
 from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
@@ -26,7 +27,7 @@ class ResetPassword:
     rate_limiter: RateLimiter
     policy: PasswordPolicy
     audit: Audit
-    mail: MailQueue
+    undo_points: UndoPoints
     clock: Clock
 
     async def __call__(
@@ -74,9 +75,7 @@ class ResetPassword:
             if changed is None:
                 raise link_invalidated()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            await self.mail.queue(
-                work, MailKind.PASSWORD_CHANGED, user.email, user_id=user.id, client_info=client_info
-            )
+            await self.undo_points.add(work, changed, ChangeKind.PASSWORD_CHANGED, client_info=client_info)
             await self.audit.record(work, EventType.PASSWORD_RESET, user.id, client_info=client_info)
         return changed
 

@@ -93,6 +93,8 @@ async def _about_an_address(
 ) -> tuple[OutboxMail, EmailLink | None]:
     if mail.kind is MailKind.ACCOUNT_CLOSED:
         return mail, await _about_a_deletion(work, mail, now)
+    if mail.kind.has_undo_point:
+        return await _about_an_undo_point(work, mail, now)
     change = None if mail.change_id is None else await work.email_changes.by_id(mail.change_id)
     if change is None:
         return mail, None
@@ -105,6 +107,17 @@ async def _about_an_address(
         usable = user is not None and newest == change and change.can_be_confirmed(user, now=now)
         recipient = change.new_email
     return replace(mail, recipient=recipient), _link(mail, change.id, 0) if usable else None
+
+
+async def _about_an_undo_point(
+    work: UnitOfWork, mail: OutboxMail, now: datetime
+) -> tuple[OutboxMail, EmailLink | None]:
+    """A notice of the previous release names no undo point, and has no link."""
+    point = None if mail.change_id is None else await work.factors.undo_point(mail.change_id)
+    if point is None:
+        return mail, None
+    usable = point.closed_at is None and await _is_left(work, point.user_id, now)
+    return replace(mail, recipient=point.email, change=point.kind), _link(mail, point.id, 0) if usable else None
 
 
 async def _about_a_deletion(work: UnitOfWork, mail: OutboxMail, now: datetime) -> EmailLink | None:

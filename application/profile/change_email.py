@@ -55,6 +55,7 @@ class ChangeEmail:
             new_email=address,
             credential_version=user.credential_version,
             asked_at=self.clock(),
+            factor_version=user.factor_version,
         )
         async with self.begin() as work:
             # The password or the account may have changed since the password was verified.

@@ -1,5 +1,6 @@
 """Undo a change of address or a deletion by a link to the former mailbox. Overrides every later change."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +14,7 @@ from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.deletion import UNDO
 from domain.email_change import EmailChange
+from domain.factor import UndoPoint
 from domain.outbox import EmailLink, LinkPurpose, MailKind
 from domain.refusals import link_expired, link_invalidated
 from domain.session import EndReason
@@ -20,8 +22,22 @@ from domain.user import NO_PASSWORD, Provenance, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Target:
+    """The state to which a link returns: `email`, and the factors of `factor_version` unless that is None. The user
+    lost the address at `lost_at`, by `change` or by a deletion; None if they still have it."""
+
+    user_id: UUID
+    email: str
+    lost_at: datetime | None
+    factor_version: int | None
+    change: EmailChange | None = None
+    point: UndoPoint | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreEmail:
-    """Restores the old address, removes the password, ends all sessions and links, and mails a reset link.
+    """Restores the old address and the factors of that time, removes the password, ends all sessions and links, and
+    mails a reset link.
 
     Works once, whether the change was confirmed or not, and also for a deleted account. An undone change is closed
     with all later ones; earlier changes can still be undone. A user who has taken the address since loses it: a thief
@@ -42,52 +58,113 @@ class RestoreEmail:
         if link.expired(now):
             raise link_expired("Contact the operator of this service.")
         async with self.begin() as work:
-            user_id, email, lost_at = await self._subject(work, link)
-            locked_users = await work.users.lock(user_id, email=email)
-            user = next((one for one in locked_users if one.id == user_id), None)
+            first = await self._target(work, link)
+            locked_users = await work.users.lock(first.user_id, email=first.email)
+            # Read again under the lock.
+            target = await self._target(work, link)
+            user = next((one for one in locked_users if one.id == target.user_id), None)
             deleted = user is None
             if user is None:
-                user = await work.users.restore(user_id, email=email, now=now)
-            if user is None or user.disabled:
+                user = await work.users.restore(target.user_id, email=target.email, now=now)
+            if user is None or user.disabled or not _is_usable(target, link, user, deleted=deleted):
                 raise link_invalidated()
-            change = await work.email_changes.by_id(link.subject)
-            # Checked again under the lock.
-            if change is None:
-                usable = deleted and user.credential_version == link.version
-            else:
-                usable = change.closed_at is None
-            if not usable:
+            user = await self._with_email(work, user, target, locked_users, client_info, now=now)
+            if target.factor_version is not None:
+                user = await self._with_factors(work, user, target.factor_version, client_info, now=now)
+            restored = await work.users.replace_password(
+                user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
+            )
+            if restored is None:
                 raise link_invalidated()
-            if user.email != email or not user.verified:
-                others = [one for one in locked_users if one.email == email and one.id != user.id]
-                for holder in filter(lambda one: one.verified, others):
-                    await self._evict(work, holder, lost_at, client_info)
-                others = [one for one in others if not one.verified]
-                user = await work.users.change_email(user.id, email, over=others, now=now)
-            if user is not None:
-                user = await work.users.replace_password(
-                    user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
-                )
-            if user is None:
-                raise link_invalidated()
-            if change is not None:
-                await work.email_changes.close(user.id, now=now, since=change.credential_version)
+            if target.change is not None:
+                await work.email_changes.close(user.id, now=now, since=target.change.credential_version)
+            if target.point is not None:
+                await work.factors.close_undo_point(target.point.id, now=now)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
-            await self.mail.queue(work, MailKind.EMAIL_RESTORED, user.email, user_id=user.id, client_info=client_info)
+            await self.mail.queue(
+                work, MailKind.EMAIL_RESTORED, restored.email, user_id=user.id, client_info=client_info
+            )
             detail = "the account had been deleted" if deleted else ""
             await self.audit.record(work, EventType.EMAIL_RESTORED, user.id, client_info=client_info, detail=detail)
-        return user
+        return restored
 
-    async def _subject(self, work: UnitOfWork, link: EmailLink) -> tuple[UUID, str, datetime]:
-        """Return the id of the link's user, the address that the link was mailed to, and when the user lost it.
-        Raises `link_invalid`."""
+    async def _target(self, work: UnitOfWork, link: EmailLink) -> _Target:
+        """Raises `link_invalid`."""
         change = await work.email_changes.by_id(link.subject)
         if change is not None:
-            return change.user_id, change.old_email, change.confirmed_at or change.asked_at
+            return _Target(
+                user_id=change.user_id,
+                email=change.old_email,
+                lost_at=change.confirmed_at or change.asked_at,
+                factor_version=change.factor_version,
+                change=change,
+            )
+        point = await work.factors.undo_point(link.subject)
+        if point is not None:
+            return await self._of_point(work, point)
         deletion = await work.users.deletion(link.subject)
         if deletion is None or deletion.email is None or deletion.version != link.version:
             raise link_invalidated()
-        return deletion.user_id, deletion.email, deletion.deleted_at
+        return _Target(
+            user_id=deletion.user_id, email=deletion.email, lost_at=deletion.deleted_at, factor_version=None
+        )
+
+    async def _of_point(self, work: UnitOfWork, point: UndoPoint) -> _Target:
+        """If the user has left the address since, only a change that can still be undone leads back. Raises
+        `link_invalid`."""
+        user = await work.users.by_id(point.user_id)
+        deletion = None if user is not None else await work.users.deletion(point.user_id)
+        current = user.email if user is not None else None if deletion is None else deletion.email
+        lost_at, change, version = None if deletion is None else deletion.deleted_at, None, point.factor_version
+        if current != point.email:
+            changes = await work.email_changes.by_user(point.user_id)
+            away = [
+                one
+                for one in changes
+                if one.old_email == point.email and one.undoable_until(self.clock()) is not None
+            ]
+            if not away:
+                raise link_invalidated()
+            change = away[-1]
+            lost_at = change.confirmed_at
+            version = min(version, version if change.factor_version is None else change.factor_version)
+        return _Target(
+            user_id=point.user_id,
+            email=point.email,
+            lost_at=lost_at,
+            factor_version=version,
+            change=change,
+            point=point,
+        )
+
+    async def _with_email(
+        self,
+        work: UnitOfWork,
+        user: User,
+        target: _Target,
+        locked_users: Sequence[User],
+        client_info: ClientInfo,
+        *,
+        now: datetime,
+    ) -> User:
+        if user.email == target.email and user.verified:
+            return user
+        others = [one for one in locked_users if one.email == target.email and one.id != user.id]
+        for holder in filter(lambda one: one.verified, others):
+            await self._evict(work, holder, target.lost_at or now, client_info)
+        unverified = [one for one in others if not one.verified]
+        changed = await work.users.change_email(user.id, target.email, over=unverified, now=now)
+        if changed is None:
+            raise link_invalidated()
+        return changed
+
+    async def _with_factors(
+        self, work: UnitOfWork, user: User, version: int, client_info: ClientInfo, *, now: datetime
+    ) -> User:
+        if user.factor_version == version:
+            return user
+        await self.audit.record(work, EventType.FACTORS_RESTORED, user.id, client_info=client_info)
+        return await work.factors.restore(user.id, version, now=now) or user
 
     async def _evict(self, work: UnitOfWork, holder: User, lost_at: datetime, client_info: ClientInfo) -> None:
         """Move the holder back to the address that they came from, unverified, or delete them if they registered this
@@ -122,3 +199,11 @@ class RestoreEmail:
             await self.audit.record(work, EventType.DELETED, holder.id)
         else:
             raise link_invalidated()
+
+
+def _is_usable(target: _Target, link: EmailLink, user: User, *, deleted: bool) -> bool:
+    if target.point is not None:
+        return target.point.closed_at is None
+    if target.change is not None:
+        return target.change.closed_at is None
+    return deleted and user.credential_version == link.version

@@ -6,6 +6,7 @@ from typing import Protocol
 from uuid import UUID
 
 from application.repositories.email_changes import EmailChanges
+from application.repositories.factors import Factors
 from application.repositories.outbox import Outbox
 from application.repositories.sessions import Renewals, Sessions
 from application.repositories.users import EMAIL_KEY, USERNAME_KEY, PageCursor, UserHit, Users, Verification
@@ -18,6 +19,7 @@ __all__ = [
     "AuditEvents",
     "Clients",
     "EmailChanges",
+    "Factors",
     "Outbox",
     "PageCursor",
     "Renewals",
@@ -63,6 +65,8 @@ class UnitOfWork(Protocol):
     def events(self) -> AuditEvents: ...
     @property
     def email_changes(self) -> EmailChanges: ...
+    @property
+    def factors(self) -> Factors: ...
     @property
     def clients(self) -> Clients: ...
 

@@ -14,9 +14,11 @@ class Sessions(Protocol):
     """Revocations are in force in all processes when the unit of work has been left. An `event` is inserted in the
     same statement as the change, and only if the change happens."""
 
-    async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
+    async def open(
+        self, session: Session, *, credential_version: int, factor_version: int = 0, event: AuditEvent
+    ) -> User | None:
         """Insert a session, return its user and lock the user until the commit. Returns None and inserts nothing if
-        `credential_version` is stale or the user is disabled. Other logins of the user wait for the lock."""
+        a version is stale or the user is disabled. Other logins of the user wait for the lock."""
         ...
 
     async def evict_oldest(self, session: Session, *, most: int) -> Sequence[UUID]:
@@ -51,8 +53,8 @@ class Sessions(Protocol):
         """Return False if the session does not exist or had ended already."""
         ...
 
-    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
-        """Lock the user, end all their sessions and return their number."""
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason, keeping: UUID | None = None) -> int:
+        """Lock the user, end all their sessions and return their number. The session `keeping` stays open."""
         ...
 
     async def revoke_access_tokens(self, user_id: UUID) -> int:

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from application.ports import AccessTokenCodec, RevocationCheck, UserLookup
-from domain.refusals import token_revoked
+from domain.authentication import AssuranceLevel
+from domain.refusals import ErrorCode, Refusal, token_revoked
 from domain.role import Role
 from domain.tokens import AccessToken
 
@@ -15,12 +16,17 @@ class Authenticate:
     access_codec: AccessTokenCodec
     revocations: RevocationCheck
     user_lookup: UserLookup
+    factor_required_from: Role | None = None
+    """Users with this role or a higher one must have a factor. None requires no factor."""
 
-    async def __call__(self, text: str, *, role: Role | None = None) -> AccessToken:
-        """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified` or `role_required`."""
+    async def __call__(self, text: str, *, role: Role | None = None, enrolling: bool = False) -> AccessToken:
+        """With `enrolling`, a user who must have a factor needs none yet. Raises `token_invalid`, `token_expired`,
+        `token_revoked`, `factor_required`, `not_verified` or `role_required`."""
         caller = self.access_codec.decode(text)
         if caller.generation < await self.revocations.min_generation(caller.session_id):
             raise token_revoked()
+        if self.factor_required_from is not None and not enrolling:
+            await self._require_factor(caller, self.factor_required_from)
         return caller if role is None else await self.insist(caller, role)
 
     async def insist(self, caller: AccessToken, role: Role) -> AccessToken:
@@ -29,6 +35,16 @@ class Authenticate:
             caller = await self._seen_again(caller)
         caller.require(role)
         return caller
+
+    async def _require_factor(self, caller: AccessToken, role: Role) -> None:
+        """Only tokens of a login without a factor need the user's row."""
+        if caller.authentication.level is not AssuranceLevel.AAL1 or not caller.role.includes(role):
+            return
+        user = await self.user_lookup.user(caller.user_id)
+        if user is None:
+            raise token_revoked()
+        if not user.factors:
+            raise Refusal(ErrorCode.FACTOR_REQUIRED, "Add a passkey or an authenticator app to your account first.")
 
     async def _seen_again(self, caller: AccessToken) -> AccessToken:
         """Verifying an address does not change earlier tokens, so for unverified ones the user is read again."""

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
+from domain.authentication import Authentication
 from domain.session import Lifetimes, Session
-from domain.tokens import AccessToken, RefreshToken, TokenPair
+from domain.tokens import AccessToken, RefreshToken, SteppedUpToken, TokenPair
 from domain.user import User
 
 
@@ -15,6 +16,7 @@ class IssueTokens:
     access_codec: AccessTokenCodec
     refresh_codec: RefreshTokenCodec
     lifetimes: Lifetimes
+    step_up_ttl: timedelta
     clock: Clock
 
     def __call__(self, session: Session, user: User) -> TokenPair:
@@ -28,6 +30,7 @@ class IssueTokens:
             verified=user.verified,
             issued_at=session.rotated_at,
             expires_at=expires_at,
+            authentication=session.authentication,
         )
         return TokenPair(
             access_token=self.access_codec.encode(access),
@@ -37,6 +40,30 @@ class IssueTokens:
             expires_in=_seconds(expires_at - now),
             refresh_expires_in=_seconds(session.expires_at - now),
             session_id=session.id,
+        )
+
+    def stepped_up(
+        self, session: Session, generation: int, user: User, authentication: Authentication
+    ) -> SteppedUpToken:
+        """An access token of that generation of the session, for another authentication. It expires when that is no
+        longer fresh."""
+        now = self.clock()
+        expires_at = min(authentication.at + min(self.step_up_ttl, self.lifetimes.access), session.expires_at)
+        token = AccessToken(
+            user_id=user.id,
+            session_id=session.id,
+            generation=generation,
+            role=user.role,
+            verified=user.verified,
+            issued_at=now,
+            expires_at=expires_at,
+            authentication=authentication,
+            stepped_up=True,
+        )
+        return SteppedUpToken(
+            access_token=self.access_codec.encode(token),
+            expires_in=_seconds(expires_at - now),
+            authentication=authentication,
         )
 
 

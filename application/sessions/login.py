@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 
-from application.audit import Audit
 from application.credentials.check_password import CheckPassword
-from application.ports import Clock, Hasher, NewId
+from application.factors.challenges import Challenges
+from application.factors.ports import Passkeys
+from application.ports import Clock, Hasher
 from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
-from domain.audit import EventType
+from application.sessions.open_session import OpenSession
+from domain.authentication import Authentication
+from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.refusals import account_disabled, incorrect_login
-from domain.session import Lifetimes, Session
+from domain.factor import FactorKind
+from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_login
 from domain.tokens import TokenPair
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,34 +23,47 @@ class Login:
     begin: UnitOfWorkFactory
     check: CheckPassword
     hasher: Hasher
+    open_session: OpenSession
     issue: IssueTokens
-    lifetimes: Lifetimes
-    audit: Audit
+    challenges: Challenges
+    passkeys: Passkeys
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, login: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
-        """Raises `invalid_credentials`, `account_disabled` or `rate_limited`."""
+        """Raises `invalid_credentials`, `account_disabled`, `second_factor_required` or `rate_limited`."""
         user, match = await self.check.for_login(login, password, client_info=client_info)
         if user is None or not match.matches:
             raise incorrect_login()
         if user.disabled:
             raise account_disabled()
         better_hash = await self.hasher.hash(password) if match.needs_rehash else None
-        now = self.clock()
-        session = Session.opened(
-            id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, client_info=client_info
-        )
-        event = self.audit.event(EventType.LOGGED_IN, user.id, by=user.id, client_info=client_info)
+        authentication = Authentication.by_password(self.clock())
         async with self.begin() as work:
             if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
-            opened = await work.sessions.open(session, credential_version=user.credential_version, event=event)
-            if opened is not None:
-                for _ in await work.sessions.evict_oldest(session, most=self.lifetimes.sessions):
-                    await self.audit.record(
-                        work, EventType.SESSION_EVICTED, user.id, by=user.id, client_info=client_info
-                    )
+            opened = None
+            if not user.factors:
+                opened = await self.open_session(work, user, authentication, client_info=client_info)
+        if user.factors:
+            raise await self._second_factor_required(user)
         if opened is None:
             raise incorrect_login()
-        return self.issue(session, opened)
+        return self.issue(*opened)
+
+    async def _second_factor_required(self, user: User) -> Refusal:
+        async with self.begin() as work:
+            factors = await work.factors.by_user(user.id)
+            codes = await work.factors.recovery_codes(user.id)
+        challenge = self.challenges.new(ChallengePurpose.LOGIN, user)
+        credential_ids = [factor.passkey.credential_id for factor in factors if factor.passkey is not None]
+        extensions: dict[str, object] = {
+            "challenge": self.challenges.sign(challenge),
+            "factors": [
+                *(kind.value for kind in FactorKind if kind in user.factors),
+                *(["recovery_code"] if codes is not None and codes.left else []),
+            ],
+        }
+        if credential_ids:
+            extensions["passkey_options"] = self.passkeys.request_options(challenge.nonce, allow=credential_ids)
+        text = "The password is correct. Send a second factor to POST /v1/login/factor."
+        return Refusal(ErrorCode.SECOND_FACTOR_REQUIRED, text, extensions=extensions)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.audit import Audit
-from application.mail.mail_queue import MailQueue
+from application.factors.undo_points import UndoPoints
 from application.ports import Clock, RateLimiter, RefreshTokenCodec
 from application.repositories import Renewals, UnitOfWork, UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.outbox import MailKind
+from domain.factor import ChangeKind
 from domain.rate_limit_buckets import notice_bucket
 from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, Refusal, session_ended
@@ -32,7 +32,7 @@ class Refresh:
     rate_limiter: RateLimiter
     local_rate_limiter: RateLimiter
     audit: Audit
-    mail: MailQueue
+    undo_points: UndoPoints
     clock: Clock
 
     async def __call__(self, *, refresh_token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
@@ -74,7 +74,7 @@ class Refresh:
         ended = await work.sessions.end(session.id, now=self.clock(), reason=EndReason.REFRESH_REUSED, event=event)
         # An unverified mailbox may be a stranger's, who must not get mails without end.
         if ended and user.verified and await self._may_write_to(user):
-            await self.mail.queue(work, MailKind.SESSION_STOLEN, user.email, user_id=user.id, client_info=client_info)
+            await self.undo_points.add(work, user, ChangeKind.SESSION_STOLEN, client_info=client_info)
 
     async def _may_write_to(self, user: User) -> bool:
         """Limited, because an attacker with the password can cause any number of these mails."""

@@ -8,9 +8,16 @@ from pathlib import Path
 
 
 def secret_key(folder: Path) -> bytes:
-    path = _home(folder) / "secret_key"
+    return _secret(_home(folder) / "secret_key")
+
+
+def encryption_key(folder: Path) -> bytes:
+    return _secret(_home(folder) / "encryption_key")
+
+
+def _secret(path: Path) -> bytes:
     if not path.exists():
-        draft = path.with_name(f"secret_key.{os.getpid()}")
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_hex(32))
         try:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
 from entrypoints.listening import LOOPBACK_HOSTS, listens_everywhere
+from entrypoints.settings.factors import Factors
 from entrypoints.settings.mail import Mail
 from entrypoints.settings.passwords import Passwords
 from entrypoints.settings.product import Product
@@ -12,11 +13,11 @@ from entrypoints.settings.setting import Setting
 from entrypoints.settings.storage import Storage
 from entrypoints.settings.tokens import Tokens
 
-GROUPS = (Storage, Product, Mail, Tokens, Passwords, Server)
+GROUPS = (Storage, Product, Mail, Tokens, Factors, Passwords, Server)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Settings(Storage, Product, Mail, Tokens, Passwords, Server):
+class Settings(Storage, Product, Mail, Tokens, Factors, Passwords, Server):
     embedded: bool
     """Whether the database is that of `make run`."""
     unknown: tuple[str, ...] = ()
@@ -35,6 +36,16 @@ class Settings(Storage, Product, Mail, Tokens, Passwords, Server):
     def public_path(self) -> str:
         """The path of the public URL, which a proxy removes; empty if there is none."""
         return urlsplit(self.public_url).path
+
+    @property
+    def passkey_domain(self) -> str:
+        """The RP ID (WebAuthn Level 3, section 4)."""
+        return self.rp_id or urlsplit(self.public_url).hostname or ""
+
+    @property
+    def all_passkey_origins(self) -> tuple[str, ...]:
+        parts = urlsplit(self.public_url)
+        return tuple(dict.fromkeys((f"{parts.scheme}://{parts.netloc}", *self.passkey_origins)))
 
     @property
     def own_hosts(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ def world() -> World:
     """A world with at most three sessions for each user."""
     made = World()
     few = replace(made.lifetimes, sessions=3)
-    made.login = replace(made.login, lifetimes=few)
+    made.login = replace(made.login, open_session=replace(made.open_session, lifetimes=few))
     made.change_password = replace(made.change_password, lifetimes=few)
     return made
 
@@ -67,7 +67,8 @@ async def test_ended_sessions_do_not_count(world: World) -> None:
 async def test_a_lowered_cap_applies_from_the_next_login(world: World) -> None:
     alice = await world.user(ALICE)
     pairs = await entered(world, 3)
-    world.login = replace(world.login, lifetimes=replace(world.lifetimes, sessions=1))
+    one = replace(world.open_session, lifetimes=replace(world.lifetimes, sessions=1))
+    world.login = replace(world.login, open_session=one)
     (last,) = await entered(world, 1)
     assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
     assert await token_errors(world, last) == (None, None)

@@ -1,5 +1,6 @@
 """The whole service in memory: a stopped clock, the use cases, and a mailer that stores the mails."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -9,6 +10,9 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from adapters.factors.aes_gcm_box import AesGcmBox
+from adapters.factors.pyotp_codes import PyotpCodes
+from adapters.factors.webauthn_passkeys import WebauthnPasskeys
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.memory.expired_rows import MemoryExpiredRows
 from adapters.memory.hasher import MemoryHasher
@@ -26,6 +30,7 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.postgres.user_lookup import PostgresUserLookup
 from adapters.revocations import CachedRevocationCheck, RevocationStore
+from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
@@ -55,6 +60,18 @@ from application.credentials.change_password import ChangePassword
 from application.credentials.check_password import CheckPassword
 from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
+from application.factors.add_passkey import AddPasskey, PasskeyOptions
+from application.factors.add_totp import AddTotp, TotpOptions
+from application.factors.challenges import Challenges
+from application.factors.change_factor import RemoveFactor, RenameFactor, ReplaceRecoveryCodes
+from application.factors.check_factor import CheckFactor
+from application.factors.enrolment import Enrolment
+from application.factors.list_factors import ListFactors
+from application.factors.operate import OpenEnrolment, OperatorListFactors, ReencryptSecrets
+from application.factors.require_fresh import RequireFresh
+from application.factors.reset_factors import OperatorResetFactors, RemoveAllFactors, ResetFactors
+from application.factors.step_up import StepUp, StepUpOptions
+from application.factors.undo_points import UndoPoints
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
@@ -77,8 +94,11 @@ from application.sessions.authenticate import Authenticate
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
+from application.sessions.login_with_factor import LoginWithFactor
+from application.sessions.login_with_passkey import LoginWithPasskey, PasskeyLoginOptions
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
+from application.sessions.open_session import OpenSession
 from application.sessions.refresh import Refresh
 from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
@@ -158,6 +178,14 @@ class World:
         self.access_codec = JwtCodec(
             keys=fixed([_KEY]), issuer="https://accounts.example.org", clock=clock, horizon=self.lifetimes.access
         )
+        self.challenge_signer = ItsDangerousChallengeSigner(secrets=[secret])
+        self.passkeys = WebauthnPasskeys(
+            rp_id="example.org", rp_name="Latchkey", origins=["https://accounts.example.org"]
+        )
+        self.one_time_passwords = PyotpCodes(issuer="Latchkey")
+        self.secret_box = AesGcmBox(lambda: [secret])
+        self.step_up_ttl = timedelta(minutes=5)
+        self.new_bytes = os.urandom
         self.composer = JinjaComposer("https://accounts.example.org")
         self.reports: list[tuple[UUID, DeliveryOutcome | None, str]] = []
         self.server_refusals = 0
@@ -166,6 +194,13 @@ class World:
         self.mail = use_case(MailQueue)
         self.manage = use_case(ManageUser)
         self.check = use_case(CheckPassword)
+        self.undo_points = use_case(UndoPoints)
+        self.challenges = use_case(Challenges)
+        self.check_factor = use_case(CheckFactor)
+        self.open_session = use_case(OpenSession)
+        self.enrolment = use_case(Enrolment)
+        self.remove_all_factors = use_case(RemoveAllFactors)
+        self.require_fresh = use_case(RequireFresh)
         self.issue = use_case(IssueTokens)
         self.register = use_case(Register)
         self.verify = use_case(Verify)
@@ -173,6 +208,24 @@ class World:
         self.request_verification = use_case(RequestLink, kind=MailKind.VERIFY)
         self.request_reset = use_case(RequestLink, kind=MailKind.RESET)
         self.login = use_case(Login)
+        self.login_with_factor = use_case(LoginWithFactor)
+        self.passkey_login_options = use_case(PasskeyLoginOptions)
+        self.login_with_passkey = use_case(LoginWithPasskey)
+        self.list_factors = use_case(ListFactors)
+        self.passkey_options = use_case(PasskeyOptions)
+        self.add_passkey = use_case(AddPasskey)
+        self.totp_options = use_case(TotpOptions)
+        self.add_totp = use_case(AddTotp)
+        self.rename_factor = use_case(RenameFactor)
+        self.remove_factor = use_case(RemoveFactor)
+        self.replace_recovery_codes = use_case(ReplaceRecoveryCodes)
+        self.step_up_options = use_case(StepUpOptions)
+        self.step_up = use_case(StepUp)
+        self.reset_factors = use_case(ResetFactors)
+        self.operator_reset_factors = use_case(OperatorResetFactors)
+        self.operator_list_factors = use_case(OperatorListFactors)
+        self.reencrypt_secrets = use_case(ReencryptSecrets)
+        self.open_enrolment = use_case(OpenEnrolment)
         self.refresh = use_case(Refresh, local_rate_limiter=self.rate_limiter)
         self.logout = use_case(Logout)
         self.logout_everywhere = use_case(LogoutEverywhere)

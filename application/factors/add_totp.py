@@ -1,0 +1,100 @@
+"""Add an authenticator app (TOTP) to the caller's account, in two steps. A second one replaces the first."""
+
+from dataclasses import dataclass
+
+from application.factors.challenges import Challenges, spend
+from application.factors.enrolment import EnrolledFactor, Enrolment, factor_name
+from application.factors.ports import OneTimePasswords, SecretBox, enrolment_context, totp_context
+from application.ports import Clock, NewId
+from application.repositories import UnitOfWorkFactory
+from domain.challenge import ChallengePurpose
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.factor import Factor, FactorKind, Totp
+from domain.refusals import challenge_invalid, factor_invalid, token_revoked
+from domain.tokens import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTotp:
+    """`secret` is for people who type it, `uri` for authenticator apps, and `qr_code` is the same as SVG text."""
+
+    challenge: str
+    secret: str
+    uri: str
+    qr_code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotpOptions:
+    """The challenge contains the secret, encrypted. Nothing is stored."""
+
+    begin: UnitOfWorkFactory
+    challenges: Challenges
+    one_time_passwords: OneTimePasswords
+    secret_box: SecretBox
+    enrolment: Enrolment
+
+    async def __call__(self, caller: AccessToken) -> NewTotp:
+        """Raises `token_revoked` or `unavailable`."""
+        async with self.begin() as work:
+            await self.enrolment.check_open(work)
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise token_revoked()
+        challenge = self.challenges.new(ChallengePurpose.ADD_TOTP, user)
+        secret = self.one_time_passwords.new_secret()
+        encrypted = self.secret_box.encrypt(secret, context=enrolment_context(user.id, challenge.nonce))
+        uri = self.one_time_passwords.uri(secret, account=user.email)
+        return NewTotp(
+            challenge=self.challenges.sign(challenge, secret=encrypted),
+            secret=self.one_time_passwords.shown(secret),
+            uri=uri,
+            qr_code=self.one_time_passwords.qr_code(uri),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddTotp:
+    begin: UnitOfWorkFactory
+    challenges: Challenges
+    one_time_passwords: OneTimePasswords
+    secret_box: SecretBox
+    enrolment: Enrolment
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self,
+        caller: AccessToken,
+        *,
+        challenge: str,
+        code: str,
+        name: str | None = None,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
+    ) -> EnrolledFactor:
+        """`code` is the first code of the app. Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`,
+        `not_verified`, `account_disabled`, `token_revoked` or `malformed`."""
+        called = factor_name(name, default="Authenticator app")
+        async with self.challenges.answer(challenge, ChallengePurpose.ADD_TOTP, user_id=caller.user_id) as answered:
+            context = enrolment_context(caller.user_id, answered.nonce)
+            secret = self.secret_box.decrypt(answered.secret, context=context)
+            if secret is None:
+                raise challenge_invalid()
+            step = self.one_time_passwords.step(secret, code, now=self.clock())
+            if step is None:
+                raise factor_invalid()
+            factor_id = self.new_id()
+            encrypted = self.secret_box.encrypt(secret, context=totp_context(caller.user_id, factor_id))
+            async with self.begin() as work:
+                user = await self.enrolment.locked(work, caller, version=answered.version)
+                await spend(work, answered)
+                before = [one for one in await work.factors.by_user(user.id) if one.kind is FactorKind.TOTP]
+                factor = Factor(
+                    id=factor_id,
+                    user_id=user.id,
+                    name=called,
+                    created_at=self.clock(),
+                    added_in=user.factor_version + 1,
+                    credential=Totp(encrypted_secret=encrypted, last_step=step),
+                )
+                return await self.enrolment.add(work, user, factor, replacing=before, client_info=client_info)

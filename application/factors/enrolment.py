@@ -1,0 +1,131 @@
+"""What the enrolment of every kind of factor does."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.audit import Audit
+from application.factors.ports import NewBytes
+from application.factors.undo_points import UndoPoints
+from application.ports import Clock, NewId
+from application.repositories import UnitOfWork
+from domain.audit import EventType
+from domain.client_info import ClientInfo
+from domain.factor import (
+    LONGEST_FACTOR_NAME,
+    MOST_PASSKEYS,
+    RECOVERY_CODE_LENGTH,
+    RECOVERY_CODES,
+    ChangeKind,
+    Factor,
+    FactorKind,
+    RecoveryCode,
+    recovery_code_digest,
+)
+from domain.refusals import (
+    ErrorCode,
+    Refusal,
+    account_disabled,
+    challenge_invalid,
+    token_revoked,
+    unavailable,
+)
+from domain.tokens import AccessToken
+from domain.user import User
+
+_ADDED = {FactorKind.PASSKEY: ChangeKind.PASSKEY_ADDED, FactorKind.TOTP: ChangeKind.TOTP_ADDED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrolledFactor:
+    """`recovery_codes` are shown once; None unless this is the user's first factor."""
+
+    factor: Factor
+    recovery_codes: Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment:
+    audit: Audit
+    undo_points: UndoPoints
+    clock: Clock
+    new_id: NewId
+    new_bytes: NewBytes
+
+    async def check_open(self, work: UnitOfWork) -> None:
+        """Raises `unavailable` during an upgrade from a release without factors."""
+        if not await work.factors.enrolment_open():
+            raise unavailable("The enrolment of factors")
+
+    async def locked(self, work: UnitOfWork, caller: AccessToken, *, version: int) -> User:
+        """Lock the caller. Raises `token_revoked`, `account_disabled`, `not_verified`, `unavailable`, or
+        `challenge_invalid` if the credentials have changed since the challenge was issued at `version`."""
+        await self.check_open(work)
+        user = next((one for one in await work.users.lock(caller.user_id) if one.id == caller.user_id), None)
+        session = await work.sessions.by_id(caller.session_id)
+        if user is None or session is None or not session.alive(self.clock()):
+            raise token_revoked()
+        if user.disabled:
+            raise account_disabled()
+        if not user.verified:
+            raise Refusal(ErrorCode.NOT_VERIFIED, "Verify your e-mail address first.")
+        if user.credential_version != version:
+            raise challenge_invalid()
+        return user
+
+    async def add(
+        self,
+        work: UnitOfWork,
+        user: User,
+        factor: Factor,
+        *,
+        replacing: Sequence[Factor] = (),
+        client_info: ClientInfo,
+    ) -> EnrolledFactor:
+        """Add a factor to the locked user. Raises `factor_exists` or `factor_limit`."""
+        factors = await work.factors.by_user(user.id)
+        passkeys = sum(one.kind is FactorKind.PASSKEY for one in factors)
+        if factor.kind is FactorKind.PASSKEY and passkeys >= MOST_PASSKEYS:
+            text = f"An account has at most {MOST_PASSKEYS} passkeys. Remove one first."
+            raise Refusal(ErrorCode.FACTOR_LIMIT, text)
+        if not await work.factors.add(factor, replacing=[one.id for one in replacing]):
+            raise Refusal(ErrorCode.FACTOR_EXISTS, "This passkey is already registered.")
+        codes = None if factors else await self.new_recovery_codes(work, user.id, version=factor.added_in + 1)
+        await self.undo_points.add(work, user, _ADDED[factor.kind], client_info=client_info)
+        await self.audit.record(
+            work, EventType.FACTOR_ADDED, user.id, by=user.id, client_info=client_info, detail=factor.kind
+        )
+        return EnrolledFactor(factor=factor, recovery_codes=codes)
+
+    async def new_recovery_codes(self, work: UnitOfWork, user_id: UUID, *, version: int) -> Sequence[str]:
+        """Replace the user's recovery codes and return the new ones. `version` is the user's next factor version."""
+        now = self.clock()
+        texts = [_recovery_code(self.new_bytes(RECOVERY_CODE_LENGTH * 5 // 8)) for _ in range(RECOVERY_CODES)]
+        codes = [
+            RecoveryCode(
+                id=self.new_id(),
+                user_id=user_id,
+                digest=recovery_code_digest(text),
+                created_at=now,
+                added_in=version,
+            )
+            for text in texts
+        ]
+        await work.factors.replace_recovery_codes(user_id, codes, now=now)
+        return texts
+
+
+def factor_name(name: str | None, *, default: str) -> str:
+    """The name that the user gave a factor. Raises `malformed` for one that is too long or has control characters."""
+    given = (name or "").strip()
+    if len(given) > LONGEST_FACTOR_NAME or not given.isprintable():
+        text = f"must be at most {LONGEST_FACTOR_NAME} printable characters"
+        raise Refusal(ErrorCode.MALFORMED, text, field="name")
+    return given or default
+
+
+def _recovery_code(random: bytes) -> str:
+    """For example ABCD-EFGH-IJKL-MNOP-QRST-UVWX."""
+    text = base64.b32encode(random).decode()
+    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))

@@ -1,0 +1,71 @@
+"""Log in with a passkey alone. The passkey says who the user is."""
+
+from dataclasses import dataclass
+
+from application.factors.challenges import Challenges, spend
+from application.factors.check_factor import CheckFactor, PresentedFactor
+from application.factors.ports import Json, Passkeys
+from application.ports import Clock, RateLimiter
+from application.repositories import UnitOfWorkFactory
+from application.sessions.issue_tokens import IssueTokens
+from application.sessions.open_session import OpenSession
+from domain.authentication import Authentication
+from domain.challenge import ChallengePurpose
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.rate_limits import Bucket, Limit
+from domain.refusals import account_disabled, challenge_invalid, factor_invalid
+from domain.tokens import TokenPair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyLoginOptions:
+    """The same for all callers; nothing is stored."""
+
+    challenges: Challenges
+    passkeys: Passkeys
+    rate_limiter: RateLimiter
+
+    async def __call__(self, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> tuple[str, Json]:
+        """Return a challenge, and the options for `navigator.credentials.get`. Raises `rate_limited`."""
+        await self.rate_limiter.acquire(Bucket(Limit.PASSKEY_LOGIN, (client_info.network,)))
+        challenge = self.challenges.new(ChallengePurpose.PASSKEY_LOGIN)
+        return self.challenges.sign(challenge), self.passkeys.request_options(challenge.nonce)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginWithPasskey:
+    begin: UnitOfWorkFactory
+    challenges: Challenges
+    passkeys: Passkeys
+    rate_limiter: RateLimiter
+    check_factor: CheckFactor
+    open_session: OpenSession
+    issue: IssueTokens
+    clock: Clock
+
+    async def __call__(
+        self, *, challenge: str, credential: Json, client_info: ClientInfo = UNKNOWN_CLIENT
+    ) -> TokenPair:
+        """Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`, `account_disabled` or
+        `rate_limited`."""
+        await self.rate_limiter.acquire(Bucket(Limit.PASSKEY_LOGIN, (client_info.network,)))
+        async with self.challenges.answer(challenge, ChallengePurpose.PASSKEY_LOGIN) as answered:
+            async with self.begin() as work:
+                found = await work.factors.by_credential_id(self.passkeys.credential_id(credential))
+            if found is None:
+                raise factor_invalid()
+            factor, user = found
+            presented = PresentedFactor(passkey=credential)
+            async with self.check_factor.verified(
+                user, [factor], presented, nonce=answered.nonce, client_info=client_info
+            ) as verified:
+                if user.disabled:
+                    raise account_disabled()
+                authentication = Authentication.by_passkey(self.clock())
+                async with self.begin() as work:
+                    await spend(work, answered)
+                    await self.check_factor.use(work, user, verified, client_info=client_info)
+                    opened = await self.open_session(work, user, authentication, client_info=client_info)
+                    if opened is None:
+                        raise challenge_invalid()
+        return self.issue(*opened)

@@ -1,0 +1,102 @@
+"""Add second factors: passkeys, TOTP secrets, recovery codes, and how a session was opened."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "7c1e94a2f0b8"
+down_revision = "d3b7e6142f90"
+branch_labels = None
+depends_on = None
+
+_moment = sa.DateTime(timezone=True)
+_ADDED = {
+    "users": [
+        sa.Column("factors", sa.ARRAY(sa.Text()), nullable=False, server_default="{}"),
+        sa.Column("factor_version", sa.Integer(), nullable=False, server_default="0"),
+    ],
+    "sessions": [sa.Column("amr", sa.ARRAY(sa.Text())), sa.Column("authenticated_at", _moment)],
+    "address_changes": [sa.Column("factor_version", sa.Integer())],
+}
+
+
+def upgrade() -> None:
+    for table, columns in _ADDED.items():
+        for column in columns:
+            op.add_column(table, column, if_not_exists=True)
+    op.create_table(
+        "factors",
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        _user(),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("created_at", _moment, nullable=False),
+        sa.Column("last_used_at", _moment),
+        sa.Column("added_in", sa.Integer(), nullable=False),
+        sa.Column("removed_in", sa.Integer()),
+        sa.Column("removed_at", _moment),
+        sa.Column("credential_id", sa.LargeBinary()),
+        sa.Column("public_key", sa.LargeBinary()),
+        sa.Column("sign_count", sa.BigInteger()),
+        sa.Column("backup_eligible", sa.Boolean()),
+        sa.Column("backed_up", sa.Boolean()),
+        sa.Column("encrypted_secret", sa.LargeBinary()),
+        sa.Column("last_step", sa.BigInteger()),
+        sa.CheckConstraint("kind IN ('passkey', 'totp')", name=op.f("ck_factors_kind")),
+        sa.UniqueConstraint("credential_id", name=op.f("uq_factors_credential_id")),
+        if_not_exists=True,
+    )
+    op.create_index("ix_factors_user_id_id", "factors", ["user_id", "id"], if_not_exists=True)
+    op.create_table(
+        "recovery_codes",
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        _user(),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", _moment, nullable=False),
+        sa.Column("used_at", _moment),
+        sa.Column("added_in", sa.Integer(), nullable=False),
+        sa.Column("removed_in", sa.Integer()),
+        sa.Column("removed_at", _moment),
+        if_not_exists=True,
+    )
+    op.create_index("ix_recovery_codes_user_id_digest", "recovery_codes", ["user_id", "digest"], if_not_exists=True)
+    op.create_table(
+        "spent",
+        sa.Column("digest", sa.LargeBinary(), primary_key=True),
+        sa.Column("expires_at", _moment, nullable=False),
+        if_not_exists=True,
+    )
+    op.create_index("ix_spent_expires_at", "spent", ["expires_at"], if_not_exists=True)
+    op.create_table(
+        "undo_points",
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        _user(),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("factor_version", sa.Integer(), nullable=False),
+        sa.Column("changed_at", _moment, nullable=False),
+        sa.Column("closed_at", _moment),
+        if_not_exists=True,
+    )
+    op.create_index("ix_undo_points_user_id", "undo_points", ["user_id"], if_not_exists=True)
+    op.create_table(
+        "factor_enrolment",
+        sa.Column("id", sa.Boolean(), primary_key=True, server_default=sa.text("true")),
+        sa.Column("opened_at", _moment, nullable=False, server_default=sa.func.now()),
+        sa.CheckConstraint("id", name=op.f("ck_factor_enrolment_one")),
+        if_not_exists=True,
+    )
+    # A new installation has no processes of an earlier release. In an upgrade, an operator opens the enrolment.
+    op.execute("INSERT INTO factor_enrolment SELECT WHERE NOT EXISTS (SELECT FROM users) ON CONFLICT DO NOTHING")
+
+
+def _user() -> sa.Column[object]:
+    """A new column object for each table."""
+    return sa.Column("user_id", sa.Uuid(), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False)
+
+
+def downgrade() -> None:
+    for name in ("factor_enrolment", "undo_points", "spent", "recovery_codes", "factors"):
+        op.drop_table(name, if_exists=True)
+    for table, columns in _ADDED.items():
+        for column in columns:
+            op.drop_column(table, column.name, if_exists=True)
