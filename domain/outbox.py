@@ -155,6 +155,12 @@ class OutboxMail:
     """What happened after the undo point. Set at delivery, and not stored."""
 
     @property
+    def purpose(self) -> LinkPurpose | None:
+        """The purpose of the link in this mail; None for a notice without a link. The previous release queued notices
+        that name no undo point."""
+        return None if self.kind.has_undo_point and self.change_id is None else self.kind.purpose
+
+    @property
     def lane(self) -> str | None:
         """Mails of one lane are sent in turn. A site has a lane, and another for its notices; None without a site."""
         if not self.client_info.site:

@@ -70,7 +70,7 @@ class JinjaComposer(Composer):
 
     def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail:
         """Raises ValueError if a link is missing, or given for a kind without one."""
-        if (link is None) != (mail.kind.purpose is None):
+        if (link is None) != (mail.purpose is None):
             raise ValueError(f"A mail of the kind {mail.kind} has the wrong number of links.")
         subject = SUBJECTS[mail.kind].format(product=self._product)
         values = {
@@ -83,9 +83,9 @@ class JinjaComposer(Composer):
             "undo": format_duration(LinkPurpose.RESTORE.lifetime),
             "recovery_url": f"{self._public_url}/reset",
         }
-        if link is not None and mail.kind.purpose is not None:
-            values["link"] = self._link(mail.kind.purpose, quote(link, safe=""))
-            values["lifetime"] = format_duration(mail.kind.purpose.lifetime)
+        if link is not None and mail.purpose is not None:
+            values["link"] = self._link(mail.purpose, quote(link, safe=""))
+            values["lifetime"] = format_duration(mail.purpose.lifetime)
         return RenderedMail(
             id=mail.id,
             recipient=mail.recipient,

@@ -17,7 +17,7 @@ async def addressed(
     """Return each mail as it is to be sent, with its link. The link is None for a notice, if no user may get one, or
     if it would have no effect.
     """
-    about_users = {mail.recipient for mail in mails if mail.kind.purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)}
+    about_users = {mail.recipient for mail in mails if mail.purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)}
     holders = await work.users.by_emails(about_users)
     mails_and_links = [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
     # Recorded before any is sent, so that every sent link has already invalidated the earlier ones.
@@ -38,10 +38,10 @@ def _is_replaced(link: EmailLink, newest: Mapping[UUID, datetime]) -> bool:
 async def _addressed(
     work: UnitOfWork, mail: OutboxMail, holder: User | None, now: datetime
 ) -> tuple[OutboxMail, EmailLink | None]:
-    if mail.kind.purpose is None:
+    if mail.purpose is None:
         return mail, None
-    if mail.kind.purpose in (LinkPurpose.EMAIL, LinkPurpose.RESTORE):
-        return await _about_an_address(work, mail, mail.kind.purpose, now)
+    if mail.purpose in (LinkPurpose.EMAIL, LinkPurpose.RESTORE):
+        return await _about_an_address(work, mail, mail.purpose, now)
     user = await _addressee(work, mail, holder)
     # A request to resend cannot tell which of several registrations it means. The newest may be a stranger's, whose
     # password would then work. A reset link verifies too, and lets the owner of the mailbox choose the password.
@@ -56,7 +56,7 @@ async def _addressed(
         return mail, None
     # The user may have changed the address since.
     mail = replace(mail, recipient=user.email)
-    if mail.kind.purpose is LinkPurpose.VERIFY:
+    if mail.purpose is LinkPurpose.VERIFY:
         return mail, _link(mail, user.id, user.credential_version)
     if (until := undoable_until(await work.email_changes.by_user(user.id), now)) is not None:
         return replace(mail, kind=MailKind.RESET_WAITS, until=until), None
@@ -112,7 +112,6 @@ async def _about_an_address(
 async def _about_an_undo_point(
     work: UnitOfWork, mail: OutboxMail, now: datetime
 ) -> tuple[OutboxMail, EmailLink | None]:
-    """A notice of the previous release names no undo point, and has no link."""
     point = None if mail.change_id is None else await work.factors.undo_point(mail.change_id)
     if point is None:
         return mail, None
@@ -135,7 +134,7 @@ async def _addressee(work: UnitOfWork, mail: OutboxMail, holder: User | None) ->
         user = await work.users.by_id(mail.user_id)
     if user is None:
         return None
-    if mail.kind.purpose is LinkPurpose.VERIFY:
+    if mail.purpose is LinkPurpose.VERIFY:
         address_taken = holder is not None and holder.verified
         return None if user.verified or address_taken else user
     return None if user.disabled else user
@@ -143,6 +142,6 @@ async def _addressee(work: UnitOfWork, mail: OutboxMail, holder: User | None) ->
 
 def _link(mail: OutboxMail, subject: UUID, version: int) -> EmailLink | None:
     """`issued_at` is when the mail was queued, so every attempt sends the same link, with the same expiry."""
-    if mail.kind.purpose is None:
+    if mail.purpose is None:
         return None
-    return EmailLink(purpose=mail.kind.purpose, subject=subject, version=version, issued_at=mail.created_at)
+    return EmailLink(purpose=mail.purpose, subject=subject, version=version, issued_at=mail.created_at)

@@ -119,7 +119,7 @@ class DeliverMail:
             await self._settle(mail, DeliveryOutcome.SENT, "")
 
     def _letter(self, mail: OutboxMail, link: EmailLink | None) -> RenderedMail:
-        if mail.kind.purpose is None:
+        if mail.purpose is None:
             return self.composer.compose(mail, None)
         if link is None:
             raise _Dropped("no recipient")
@@ -157,4 +157,4 @@ class DeliverMail:
 
     def _too_old(self, mail: OutboxMail) -> bool:
         """Whether a failed notice is given up. A mail with a link is dropped when the link expires."""
-        return mail.kind.purpose is None and self.clock() >= mail.created_at + _STALE_NOTICE
+        return mail.purpose is None and self.clock() >= mail.created_at + _STALE_NOTICE

@@ -44,6 +44,7 @@ async def test_link_goes_to_the_new_address_and_a_notice_to_the_old(world: World
         new_email=NEW,
         credential_version=user.credential_version,
         asked_at=world.clock(),
+        factor_version=0,
     )
     (link,), (notice,) = queued_mails(world, MailKind.CONFIRM_EMAIL), queued_mails(world, MailKind.EMAIL_CHANGE_ASKED)
     assert [(mail.recipient, mail.user_id, mail.change_id) for mail in (link, notice)] == [

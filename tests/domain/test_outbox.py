@@ -1,5 +1,6 @@
 """Outbox mails: kinds, lifetimes of links, and retry delays."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -34,8 +35,8 @@ def test_every_link_purpose_has_one_kind_of_mail() -> None:
         MailKind.VERIFY: LinkPurpose.VERIFY,
         MailKind.ALREADY_REGISTERED: None,
         MailKind.RESET: LinkPurpose.RESET,
-        MailKind.PASSWORD_CHANGED: None,
-        MailKind.SESSION_STOLEN: None,
+        MailKind.PASSWORD_CHANGED: LinkPurpose.RESTORE,
+        MailKind.SESSION_STOLEN: LinkPurpose.RESTORE,
         MailKind.CONFIRM_EMAIL: LinkPurpose.EMAIL,
         MailKind.EMAIL_CHANGE_ASKED: LinkPurpose.RESTORE,
         MailKind.EMAIL_CHANGED: LinkPurpose.RESTORE,
@@ -45,7 +46,19 @@ def test_every_link_purpose_has_one_kind_of_mail() -> None:
         MailKind.UNDO_INSTEAD: LinkPurpose.RESTORE,
         MailKind.ACCOUNT_DELETED: None,
         MailKind.RESET_WAITS: None,
+        MailKind.FACTOR_ADDED: LinkPurpose.RESTORE,
+        MailKind.FACTOR_REMOVED: LinkPurpose.RESTORE,
+        MailKind.RECOVERY_CODE_USED: LinkPurpose.RESTORE,
+        MailKind.FACTORS_RESET: LinkPurpose.RESTORE,
+        MailKind.NEW_DEVICE: LinkPurpose.RESTORE,
     }
+
+
+@pytest.mark.parametrize("kind", MailKind)
+def test_only_a_mail_about_an_undo_point_needs_one_for_its_link(kind: MailKind) -> None:
+    mail = OutboxMail.queued(kind, "alice@example.org", id=UUID(int=1), now=NOW)
+    assert mail.purpose is (None if kind.has_undo_point else kind.purpose)
+    assert replace(mail, change_id=UUID(int=2)).purpose is kind.purpose
 
 
 def test_a_new_mail_is_due_at_once_without_attempts() -> None:
