@@ -1,5 +1,7 @@
 """Add second factors: passkeys, TOTP secrets, recovery codes, and how a session was opened."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -9,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 _moment = sa.DateTime(timezone=True)
-_ADDED = {
+_ADDED: dict[str, list[sa.Column[Any]]] = {
     "users": [
         sa.Column("factors", sa.ARRAY(sa.Text()), nullable=False, server_default="{}"),
         sa.Column("factor_version", sa.Integer(), nullable=False, server_default="0"),
