@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import ChangeKind
+from domain.mail_timing import LANE_PACE, NOTICE_DELAY
 
 
 class LinkPurpose(StrEnum):
@@ -84,15 +85,10 @@ _AWAITED = {
     *(MailKind.CONFIRM_EMAIL, MailKind.EMAIL_RESTORED, MailKind.PASSWORD_NEEDED),
 }
 
-NOTICE_DELAY = timedelta(hours=1)
-"""How much later the turn of a notice is, so that mails for which a person waits are sent first. It has no effect
-while no other mail is due."""
-
-LANE_PACE = timedelta(seconds=1)
-"""The distance between the turns of two mails of one lane. It orders due mails and delays none: a mail of another
-lane is sent before all but the first of a burst."""
-
-
+_WITH_UNDO_POINT = {
+    *(MailKind.PASSWORD_CHANGED, MailKind.SESSION_STOLEN, MailKind.NEW_DEVICE),
+    *(MailKind.FACTOR_ADDED, MailKind.FACTOR_REMOVED, MailKind.RECOVERY_CODE_USED, MailKind.FACTORS_RESET),
+}
 _LINKS = {
     MailKind.VERIFY: LinkPurpose.VERIFY,
     MailKind.RESET: LinkPurpose.RESET,
@@ -103,17 +99,7 @@ _LINKS = {
     MailKind.PASSWORD_NEEDED: LinkPurpose.RESET,
     MailKind.ACCOUNT_CLOSED: LinkPurpose.RESTORE,
     MailKind.UNDO_INSTEAD: LinkPurpose.RESTORE,
-    MailKind.PASSWORD_CHANGED: LinkPurpose.RESTORE,
-    MailKind.SESSION_STOLEN: LinkPurpose.RESTORE,
-    MailKind.FACTOR_ADDED: LinkPurpose.RESTORE,
-    MailKind.FACTOR_REMOVED: LinkPurpose.RESTORE,
-    MailKind.RECOVERY_CODE_USED: LinkPurpose.RESTORE,
-    MailKind.FACTORS_RESET: LinkPurpose.RESTORE,
-    MailKind.NEW_DEVICE: LinkPurpose.RESTORE,
-}
-_WITH_UNDO_POINT = {
-    *(MailKind.PASSWORD_CHANGED, MailKind.SESSION_STOLEN, MailKind.NEW_DEVICE),
-    *(MailKind.FACTOR_ADDED, MailKind.FACTOR_REMOVED, MailKind.RECOVERY_CODE_USED, MailKind.FACTORS_RESET),
+    **dict.fromkeys(_WITH_UNDO_POINT, LinkPurpose.RESTORE),
 }
 
 
@@ -224,17 +210,6 @@ class RenderedMail:
     text: str = field(repr=False)
     html: str = field(repr=False)
     written_at: datetime
-
-
-def retry_delay(attempts: int) -> timedelta:
-    """How long to wait after the nth failed attempt: 5 s, doubling up to 5 minutes."""
-    return min(timedelta(seconds=5 * 2 ** min(attempts - 1, 10)), timedelta(minutes=5))
-
-
-def unanswered_delay(age: timedelta) -> timedelta:
-    """How long to wait before sending a mail again that may have been delivered: as long as its age, but at least 15
-    minutes and at most 6 hours."""
-    return max(timedelta(minutes=15), min(age, timedelta(hours=6)))
 
 
 def redact_emails(note: str) -> str:

@@ -183,13 +183,8 @@ def step_up_required(level: str | None, max_age: timedelta | None) -> Refusal:
 
 def passkey_unsuitable(reason: str) -> Refusal:
     """`reason` is `not_discoverable`, `not_verified` or `algorithm`."""
-    return Refusal(
-        ErrorCode.PASSKEY_UNSUITABLE,
-        _UNSUITABLE[reason],
-        field="credential",
-        reason=reason,
-        extensions={"reason": reason},
-    )
+    text, extensions = _UNSUITABLE[reason], {"reason": reason}
+    return Refusal(ErrorCode.PASSKEY_UNSUITABLE, text, field="credential", reason=reason, extensions=extensions)
 
 
 _UNSUITABLE = {

@@ -91,13 +91,16 @@ ALLOWED_IN = {
     "argon2": {"passwords"},
     "asyncpg": {"postgres"},
     "bcrypt": {"passwords"},
-    "cryptography": {"passwords", "tokens"},
+    "cryptography": {"factors", "passwords", "tokens"},
     "dramatiq": {"redis"},
     "itsdangerous": {"tokens"},
     "jinja2": {"mail"},
     "jwt": {"tokens"},
+    "pyotp": {"factors"},
     "redis": {"redis"},
+    "segno": {"factors"},
     "sqlalchemy": {"postgres"},
+    "webauthn": {"factors"},
 }
 
 

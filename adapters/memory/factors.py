@@ -8,7 +8,7 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.repositories.factors import Factors
+from application.repositories import Factors
 from domain.factor import Factor, FactorKind, RecoveryCode, RecoveryCodeCount, UndoPoint
 from domain.user import User
 

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
 
-from adapters.postgres.connection import Connection
-from adapters.postgres.rows import change_of, row_of_change
+from adapters.postgres.connection import Connection, Row
 from adapters.postgres.tables import address_changes
 from application.repositories import EmailChanges
 from domain.email_change import EmailChange
@@ -19,7 +18,7 @@ class PostgresEmailChanges(EmailChanges):
         self._connection = connection
 
     async def add(self, change: EmailChange) -> None:
-        await self._connection.execute(insert(address_changes).values(row_of_change(change)))
+        await self._connection.execute(insert(address_changes).values(_row_of_change(change)))
 
     async def by_id(self, change_id: UUID) -> EmailChange | None:
         return await self._one(select(address_changes).where(address_changes.c.id == change_id))
@@ -27,7 +26,7 @@ class PostgresEmailChanges(EmailChanges):
     async def by_user(self, user_id: UUID) -> Sequence[EmailChange]:
         query = select(address_changes).where(address_changes.c.user_id == user_id)
         rows = await self._connection.fetch(query.order_by(address_changes.c.id.desc()))
-        return [change_of(row) for row in rows]
+        return [_change_of(row) for row in rows]
 
     async def newest(self, user_id: UUID) -> EmailChange | None:
         query = select(address_changes).where(address_changes.c.user_id == user_id)
@@ -43,7 +42,7 @@ class PostgresEmailChanges(EmailChanges):
 
     async def update(self, change: EmailChange) -> None:
         statement = update(address_changes).where(address_changes.c.id == change.id)
-        await self._connection.execute(statement.values(row_of_change(change)))
+        await self._connection.execute(statement.values(_row_of_change(change)))
 
     async def close(self, user_id: UUID, *, now: datetime, since: int = 0, back_to: str | None = None) -> None:
         closed = update(address_changes).where(
@@ -63,4 +62,32 @@ class PostgresEmailChanges(EmailChanges):
 
     async def _one(self, statement: Any) -> EmailChange | None:
         row = await self._connection.fetch_row(statement)
-        return None if row is None else change_of(row)
+        return None if row is None else _change_of(row)
+
+
+def _change_of(row: Row) -> EmailChange:
+    return EmailChange(
+        id=row["id"],
+        user_id=row["user_id"],
+        old_email=row["old_email"],
+        new_email=row["new_email"],
+        credential_version=row["credential_version"],
+        asked_at=row["asked_at"],
+        confirmed_at=row["confirmed_at"],
+        closed_at=row["closed_at"],
+        factor_version=row["factor_version"],
+    )
+
+
+def _row_of_change(change: EmailChange) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "user_id": change.user_id,
+        "old_email": change.old_email,
+        "new_email": change.new_email,
+        "credential_version": change.credential_version,
+        "asked_at": change.asked_at,
+        "confirmed_at": change.confirmed_at,
+        "closed_at": change.closed_at,
+        "factor_version": change.factor_version,
+    }

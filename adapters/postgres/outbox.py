@@ -11,7 +11,8 @@ from adapters.postgres.rows import among_texts, mail_of, row_of_mail
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import mails
 from application.repositories import Outbox
-from domain.outbox import LANE_PACE, NOTICE_DELAY, VERIFIED_USER, DeliveryOutcome, MailKind, OutboxMail
+from domain.mail_timing import LANE_PACE, NOTICE_DELAY
+from domain.outbox import VERIFIED_USER, DeliveryOutcome, MailKind, OutboxMail
 from domain.user import User
 
 # Kinds that only a newer release knows are left to it; it may run beside this one, or was rolled back.

@@ -15,7 +15,6 @@ from domain.authentication import Authentication, AuthenticationMethod
 from domain.client import Client
 from domain.client_info import ClientInfo
 from domain.deletion import Deletion
-from domain.email_change import EmailChange
 from domain.factor import FactorKind
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.role import Role
@@ -167,34 +166,6 @@ def row_of_mail(mail: OutboxMail) -> dict[str, Any]:
         "note": mail.note,
         "ip": mail.client_info.ip,
         "user_agent": mail.client_info.user_agent,
-    }
-
-
-def change_of(row: Row) -> EmailChange:
-    return EmailChange(
-        id=row["id"],
-        user_id=row["user_id"],
-        old_email=row["old_email"],
-        new_email=row["new_email"],
-        credential_version=row["credential_version"],
-        asked_at=row["asked_at"],
-        confirmed_at=row["confirmed_at"],
-        closed_at=row["closed_at"],
-        factor_version=row["factor_version"],
-    )
-
-
-def row_of_change(change: EmailChange) -> dict[str, Any]:
-    return {
-        "id": change.id,
-        "user_id": change.user_id,
-        "old_email": change.old_email,
-        "new_email": change.new_email,
-        "credential_version": change.credential_version,
-        "asked_at": change.asked_at,
-        "confirmed_at": change.confirmed_at,
-        "closed_at": change.closed_at,
-        "factor_version": change.factor_version,
     }
 
 

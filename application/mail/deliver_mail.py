@@ -18,7 +18,8 @@ from application.mail.ports import (
 )
 from application.ports import Clock, LinkSigner
 from application.repositories import UnitOfWorkFactory
-from domain.outbox import DeliveryOutcome, EmailLink, OutboxMail, RenderedMail, retry_delay, unanswered_delay
+from domain.mail_timing import retry_delay, unanswered_delay
+from domain.outbox import DeliveryOutcome, EmailLink, OutboxMail, RenderedMail
 from domain.refusals import Refusal
 
 _POISONED = 10

@@ -19,7 +19,8 @@ from application.mail.ports import (
     not_waiting,
 )
 from application.repositories import UnitOfWork
-from domain.outbox import DeliveryOutcome, MailKind, OutboxMail, RenderedMail, retry_delay
+from domain.mail_timing import retry_delay
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail, RenderedMail
 from domain.refusals import Refusal, unavailable
 from tests.support.queued_mail import ALICE, claim, mail_status, queue_mail, stored_mail
 from tests.support.world import World

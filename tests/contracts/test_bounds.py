@@ -20,7 +20,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.dramatiq_queue import DramatiqNudge
 from adapters.redis.rate_limiter import RedisRateLimiter
 from application.mail.deliver_mail import DeliverMail
-from domain.outbox import retry_delay, unanswered_delay
+from domain.mail_timing import retry_delay, unanswered_delay
 from entrypoints import api
 from entrypoints.http import bounds, draining
 from entrypoints.http.app import BODY_LIMIT

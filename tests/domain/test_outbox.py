@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail, RenderedMail, redact_emails, retry_delay
+from domain.mail_timing import retry_delay
+from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail, RenderedMail, redact_emails
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

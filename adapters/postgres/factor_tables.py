@@ -1,0 +1,94 @@
+"""The tables of second factors. See `tables` for the others."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+
+from adapters.postgres.tables import metadata
+
+_moment = DateTime(timezone=True)
+
+# Passkeys and TOTP secrets. A removed factor stays while its removal can be undone; its credential id stays unique.
+factors = Table(
+    "factors",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("last_used_at", _moment),
+    # Factor versions of the user, between which the factor is in use.
+    Column("added_in", Integer, nullable=False),
+    Column("removed_in", Integer),
+    Column("removed_at", _moment),
+    # Of a passkey.
+    Column("credential_id", LargeBinary, unique=True),
+    Column("public_key", LargeBinary),
+    Column("sign_count", BigInteger),
+    Column("backup_eligible", Boolean),
+    Column("backed_up", Boolean),
+    # Of a TOTP factor.
+    Column("encrypted_secret", LargeBinary),
+    Column("last_step", BigInteger),
+    CheckConstraint("kind IN ('passkey', 'totp')", name="kind"),
+)
+Index("ix_factors_user_id_id", factors.c.user_id, factors.c.id)
+
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("used_at", _moment),
+    Column("added_in", Integer, nullable=False),
+    Column("removed_in", Integer),
+    Column("removed_at", _moment),
+)
+Index("ix_recovery_codes_user_id_digest", recovery_codes.c.user_id, recovery_codes.c.digest)
+
+# Challenges that were used, until they expire.
+spent = Table(
+    "spent",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("expires_at", _moment, nullable=False),
+)
+Index("ix_spent_expires_at", spent.c.expires_at)
+
+undo_points = Table(
+    "undo_points",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("email", Text, nullable=False),
+    Column("factor_version", Integer, nullable=False),
+    Column("changed_at", _moment, nullable=False),
+    Column("closed_at", _moment),
+)
+Index("ix_undo_points_user_id", undo_points.c.user_id)
+
+# One row once factors may be added. Processes of a release without factors would accept the password alone.
+factor_enrolment = Table(
+    "factor_enrolment",
+    metadata,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("opened_at", _moment, nullable=False, server_default=func.now()),
+    CheckConstraint("id", name="one"),
+)
