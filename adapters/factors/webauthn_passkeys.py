@@ -2,16 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 import webauthn
-from webauthn.helpers import base64url_to_bytes, parse_attestation_object, parse_authenticator_data
-from webauthn.helpers.cose import COSEAlgorithmIdentifier
+from webauthn.helpers import bytes_to_base64url
 from webauthn.helpers.options_to_json_dict import options_to_json_dict
 from webauthn.helpers.structs import (
     AttestationConveyancePreference,
-    AuthenticatorData,
     AuthenticatorSelectionCriteria,
     CredentialDeviceType,
     PublicKeyCredentialDescriptor,
@@ -19,17 +16,14 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from adapters.factors.cose_keys import ALGORITHMS, check_public_key
+from adapters.factors.strict_parsing import decode_base64url, parse_attestation, parse_client_data, parse_data
 from application.factors.ports import Assertion, Json, Passkeys
 from domain.challenge import LIFETIME
 from domain.factor import Passkey
 from domain.refusals import Refusal, factor_invalid, passkey_unsuitable
 from domain.user import User
 
-_ALGORITHMS = [
-    COSEAlgorithmIdentifier.EDDSA,
-    COSEAlgorithmIdentifier.ECDSA_SHA_256,
-    COSEAlgorithmIdentifier.RSASSA_PKCS1_v1_5_SHA_256,
-]
 _TIMEOUT = int(LIFETIME.total_seconds() * 1000)
 _LONGEST = 16_384
 """Characters of a credential's fields together; that of a security key with a certificate has about 3,000."""
@@ -58,7 +52,7 @@ class WebauthnPasskeys(Passkeys):
                 user_verification=UserVerificationRequirement.REQUIRED,
             ),
             exclude_credentials=_descriptors(exclude),
-            supported_pub_key_algs=_ALGORITHMS,
+            supported_pub_key_algs=ALGORITHMS,
         )
         # Asks the browser to say whether the passkey is discoverable.
         return {**options_to_json_dict(options), "extensions": {"credProps": True}}
@@ -75,25 +69,27 @@ class WebauthnPasskeys(Passkeys):
 
     def verify_registration(self, credential: Json, nonce: bytes) -> Passkey:
         try:
-            self._check_client_data(credential)
-            response = base64url_to_bytes(credential["response"]["attestationObject"])
-            data = parse_attestation_object(response).auth_data
-            _check_flags(data)
+            self._check_client_data(credential, nonce)
+            attested = parse_attestation(decode_base64url(credential["response"]["attestationObject"]))
+            check_public_key(attested.credential_public_key)
             verified = webauthn.verify_registration_response(
                 credential=dict(credential),
                 expected_challenge=nonce,
                 expected_rp_id=self._rp_id,
                 expected_origin=self._origins,
-                require_user_verification=True,
-                supported_pub_key_algs=_ALGORITHMS,
+                supported_pub_key_algs=ALGORITHMS,
             )
+            if verified.credential_id != decode_base64url(credential["rawId"]):
+                raise ValueError("credential id")
             results = credential.get("clientExtensionResults") or {}
-            discoverable = results.get("credProps", {}).get("rk") is not False
+            discoverable = (results.get("credProps") or {}).get("rk") is not False
         except Refusal:
             raise
         except Exception:
             # The library raises many kinds of errors for malformed input; all mean the same to the caller.
             raise factor_invalid() from None
+        if not verified.user_verified:
+            raise passkey_unsuitable("not_verified")
         if not discoverable:
             raise passkey_unsuitable("not_discoverable")
         return Passkey(
@@ -106,17 +102,19 @@ class WebauthnPasskeys(Passkeys):
 
     def credential_id(self, credential: Json) -> bytes:
         try:
-            return base64url_to_bytes(credential["rawId"])
+            return decode_base64url(credential["rawId"])
         except Exception:
             raise factor_invalid() from None
 
     def verify_assertion(self, credential: Json, nonce: bytes, passkey: Passkey, *, user_id: UUID) -> Assertion:
         try:
-            self._check_client_data(credential)
+            self._check_client_data(credential, nonce)
             response = credential["response"]
-            _check_flags(parse_authenticator_data(base64url_to_bytes(response["authenticatorData"])))
+            if parse_data(decode_base64url(response["authenticatorData"])).flags.at:
+                raise ValueError("attested credential in an assertion")
+            decode_base64url(response["signature"])
             handle = response.get("userHandle")
-            if handle is not None and base64url_to_bytes(handle) != user_id.bytes:
+            if handle is not None and decode_base64url(handle) != user_id.bytes:
                 raise ValueError("user handle")
             verified = webauthn.verify_authentication_response(
                 credential=dict(credential),
@@ -127,27 +125,26 @@ class WebauthnPasskeys(Passkeys):
                 credential_current_sign_count=0,  # the use case judges the counter
                 require_user_verification=True,
             )
-            if verified.credential_id != passkey.credential_id:
+            if self.credential_id(credential) != passkey.credential_id:
                 raise ValueError("credential id")
         except Exception:
             raise factor_invalid() from None
-        return Assertion(sign_count=verified.new_sign_count, backed_up=verified.credential_backed_up)
+        return Assertion(
+            sign_count=verified.new_sign_count,
+            backed_up=verified.credential_backed_up,
+            names_user=handle is not None,
+        )
 
-    def _check_client_data(self, credential: Json) -> None:
-        """What the library does not check: size, and that the page was not in a frame of another site."""
+    def _check_client_data(self, credential: Json, nonce: bytes) -> None:
+        """Check what the library does not: the size of all, the exact text of the challenge, and that the page was
+        not in a frame of another site."""
         if len(json.dumps(credential)) > _LONGEST:
             raise ValueError("size")
-        client_data: dict[str, Any] = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
+        client_data = parse_client_data(decode_base64url(credential["response"]["clientDataJSON"]))
+        if client_data["challenge"] != bytes_to_base64url(nonce):
+            raise ValueError("challenge")
         if client_data.get("crossOrigin", False) is not False or "topOrigin" in client_data:
             raise ValueError("cross-origin")
-
-
-def _check_flags(data: AuthenticatorData) -> None:
-    """A backed-up credential must be eligible for backup (WebAuthn Level 3, section 6.1.3)."""
-    if data.flags.bs and not data.flags.be:
-        raise ValueError("backup state")
-    if not data.flags.uv:
-        raise passkey_unsuitable("not_verified")
 
 
 def _descriptors(credential_ids: Sequence[bytes]) -> list[PublicKeyCredentialDescriptor]:

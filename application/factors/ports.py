@@ -65,10 +65,11 @@ class OneTimePasswords(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assertion:
-    """What an authenticator says at a login with a passkey."""
+    """What an authenticator says at a login with a passkey. `names_user` is whether it gave the user handle."""
 
     sign_count: int
     backed_up: bool
+    names_user: bool
 
 
 class Passkeys(Protocol):

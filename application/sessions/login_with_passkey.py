@@ -59,6 +59,8 @@ class LoginWithPasskey:
             async with self.check_factor.verified(
                 user, [factor], presented, nonce=answered.nonce, client_info=client_info
             ) as verified:
+                if verified.assertion is None or not verified.assertion.names_user:
+                    raise factor_invalid()
                 if user.disabled:
                     raise account_disabled()
                 authentication = Authentication.by_passkey(self.clock())
