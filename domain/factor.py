@@ -130,6 +130,7 @@ class ChangeKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"
     SESSION_STOLEN = "session_stolen"
     NEW_DEVICE = "new_device"
+    PASSKEY_CLONED = "passkey_cloned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,5 +158,5 @@ def highest_level(kinds: Collection[FactorKind]) -> AssuranceLevel:
 
 
 def recovery_code_digest(code: str) -> bytes:
-    """The digest of a code as a person typed it: hyphens, blanks and case do not matter."""
-    return hashlib.sha256("".join(code.split()).replace("-", "").upper().encode()).digest()
+    """The digest of a code as a person typed it: hyphens, dashes, blanks and case do not matter."""
+    return hashlib.sha256("".join(filter(str.isalnum, code)).upper().encode()).digest()

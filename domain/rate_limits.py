@@ -60,6 +60,8 @@ class Limit(StrEnum):
     """Wrong codes for a user from a network."""
     FACTOR_DAY = "factor_day"
     """Wrong codes for a user, from all networks together."""
+    FACTOR_RELEASE = "factor_release"
+    """Password resets that give a user new attempts at codes."""
     CHALLENGE = "challenge"
     """Answers to a challenge."""
     FACTOR_CHANGE = "factor_change"
@@ -140,6 +142,9 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         # A person mistypes a code twice. 20 guesses of a million, of which three are valid, succeed once in 45 years.
         Limit.FACTOR: (Rate(5, 5 * _MINUTES),),
         Limit.FACTOR_DAY: (Rate(20, _DAY),),
+        # A thief of the password uses up FACTOR_DAY; a reset link takes the password away and gives the owner new
+        # attempts. A thief of the mailbox must not get attempts without end.
+        Limit.FACTOR_RELEASE: (Rate(1, _DAY),),
         # Longer than the challenge is valid.
         Limit.CHALLENGE: (Rate(MOST_ATTEMPTS, 10 * _MINUTES),),
         # A user sets up several devices; each step is a call.

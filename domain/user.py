@@ -159,6 +159,11 @@ class User:
         """The highest assurance level that this user can reach."""
         return highest_level(self.factors)
 
+    def must_have_factor(self, required_from: Role | None) -> bool:
+        """Whether users with this role or a higher one must have a second factor, and this is one of them. Only
+        verified users hold a role, and can add a factor."""
+        return required_from is not None and self.verified and self.role.includes(required_from)
+
     @property
     def has_password(self) -> bool:
         return bool(self.password_hash)

@@ -43,7 +43,7 @@ from application.factors.check_factor import CheckFactor
 from application.factors.enrolment import Enrolment
 from application.factors.list_factors import ListFactors
 from application.factors.operate import OpenEnrolment, OperatorListFactors, ReencryptSecrets
-from application.factors.require_fresh import RequireFresh
+from application.factors.require_fresh import LockCaller, RequireFresh
 from application.factors.reset_factors import OperatorResetFactors, RemoveAllFactors, ResetFactors
 from application.factors.step_up import StepUp, StepUpOptions
 from application.factors.undo_points import UndoPoints
@@ -104,9 +104,10 @@ class Container(Adapters):
     challenges = use_case(Challenges)
     check_factor = use_case(CheckFactor)
     open_session = use_case(OpenSession)
+    require_fresh = use_case(RequireFresh)
+    lock_caller = use_case(LockCaller)
     enrolment = use_case(Enrolment)
     remove_all_factors = use_case(RemoveAllFactors)
-    require_fresh = use_case(RequireFresh)
     register = use_case(Register)
     verify = use_case(Verify)
     limit_mail = use_case(LimitMail)

@@ -13,8 +13,9 @@ from domain.email_change import undoable_until
 from domain.factor import ChangeKind
 from domain.outbox import LinkPurpose
 from domain.password import PasswordPolicy
-from domain.rate_limit_buckets import link_bucket, link_use_bucket, recovery_buckets
-from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
+from domain.rate_limit_buckets import factor_buckets, link_bucket, link_use_bucket, recovery_buckets, user_bucket
+from domain.rate_limits import Limit
+from domain.refusals import InputErrors, Refusal, link_expired, link_invalidated, password_mismatch
 from domain.session import EndReason
 from domain.user import User
 
@@ -80,5 +81,16 @@ class ResetPassword:
         return changed
 
     async def _welcome(self, user: User, client_info: ClientInfo) -> None:
-        """The reader of the mail is the owner, and can log in at once despite earlier wrong passwords."""
-        await self.rate_limiter.reset(*recovery_buckets(user.email, user.username, client_info))
+        """The reader of the mail is the owner, and can log in at once despite earlier wrong passwords and codes."""
+        buckets = recovery_buckets(user.email, user.username, client_info)
+        if user.factors and await self._may_release_factors(user):
+            buckets += factor_buckets(user.id, client_info)
+        await self.rate_limiter.reset(*buckets)
+
+    async def _may_release_factors(self, user: User) -> bool:
+        """Limited, because a mailbox must not suffice to guess codes."""
+        try:
+            await self.rate_limiter.acquire(user_bucket(Limit.FACTOR_RELEASE, user.id))
+        except Refusal:
+            return False
+        return True

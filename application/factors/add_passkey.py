@@ -55,7 +55,8 @@ class AddPasskey:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> EnrolledFactor:
         """Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`, `passkey_unsuitable`, `factor_exists`,
-        `factor_limit`, `not_verified`, `account_disabled`, `token_revoked` or `malformed`."""
+        `factor_limit`, `not_verified`, `account_disabled`, `step_up_required`, `token_revoked`, `unavailable` or
+        `malformed`."""
         called = factor_name(name, default="Passkey")
         async with self.challenges.answer(
             challenge, ChallengePurpose.ADD_PASSKEY, user_id=caller.user_id
@@ -72,4 +73,4 @@ class AddPasskey:
                     added_in=user.factor_version + 1,
                     credential=passkey,
                 )
-                return await self.enrolment.add(work, user, factor, client_info=client_info)
+                return await self.enrolment.add(work, user, factor, caller=caller, client_info=client_info)

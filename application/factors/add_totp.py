@@ -1,6 +1,6 @@
 """Add an authenticator app (TOTP) to the caller's account, in two steps. A second one replaces the first."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from application.factors.challenges import Challenges, spend
 from application.factors.enrolment import EnrolledFactor, Enrolment, factor_name
@@ -9,7 +9,7 @@ from application.ports import Clock, NewId
 from application.repositories import UnitOfWorkFactory
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.factor import Factor, FactorKind, Totp
+from domain.factor import Factor, Totp
 from domain.refusals import challenge_invalid, factor_invalid, token_revoked
 from domain.tokens import AccessToken
 
@@ -18,10 +18,10 @@ from domain.tokens import AccessToken
 class NewTotp:
     """`secret` is for people who type it, `uri` for authenticator apps, and `qr_code` is the same as SVG text."""
 
-    challenge: str
-    secret: str
-    uri: str
-    qr_code: str
+    challenge: str = field(repr=False)
+    secret: str = field(repr=False)
+    uri: str = field(repr=False)
+    qr_code: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class AddTotp:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> EnrolledFactor:
         """`code` is the first code of the app. Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`,
-        `not_verified`, `account_disabled`, `token_revoked` or `malformed`."""
+        `not_verified`, `account_disabled`, `step_up_required`, `token_revoked`, `unavailable` or `malformed`."""
         called = factor_name(name, default="Authenticator app")
         async with self.challenges.answer(challenge, ChallengePurpose.ADD_TOTP, user_id=caller.user_id) as answered:
             context = enrolment_context(caller.user_id, answered.nonce)
@@ -88,7 +88,6 @@ class AddTotp:
             async with self.begin() as work:
                 user = await self.enrolment.locked(work, caller, version=answered.version)
                 await spend(work, answered)
-                before = [one for one in await work.factors.by_user(user.id) if one.kind is FactorKind.TOTP]
                 factor = Factor(
                     id=factor_id,
                     user_id=user.id,
@@ -97,4 +96,4 @@ class AddTotp:
                     added_in=user.factor_version + 1,
                     credential=Totp(encrypted_secret=encrypted, last_step=step),
                 )
-                return await self.enrolment.add(work, user, factor, replacing=before, client_info=client_info)
+                return await self.enrolment.add(work, user, factor, caller=caller, client_info=client_info)

@@ -1,8 +1,8 @@
 """Verify a second factor under rate limits, and use it up. Every use case that asks for one uses this."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Self
 
 from application.audit import Audit
@@ -13,7 +13,7 @@ from application.repositories import UnitOfWork
 from domain.audit import EventType
 from domain.client_info import ClientInfo
 from domain.factor import ChangeKind, Factor, Totp, recovery_code_digest
-from domain.rate_limit_buckets import factor_buckets
+from domain.rate_limit_buckets import factor_buckets, notice_bucket
 from domain.refusals import ErrorCode, Refusal, factor_invalid
 from domain.user import User
 
@@ -22,9 +22,9 @@ from domain.user import User
 class PresentedFactor:
     """Exactly one of these is given; see `of`."""
 
-    totp: str | None = None
-    recovery_code: str | None = None
-    passkey: Json | None = None
+    totp: str | None = field(default=None, repr=False)
+    recovery_code: str | None = field(default=None, repr=False)
+    passkey: Json | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, *, totp: str | None, recovery_code: str | None, passkey: Json | None) -> Self:
@@ -42,14 +42,15 @@ class VerifiedFactor:
     method: str
     factor: Factor | None = None
     step: int = 0
-    digest: bytes = b""
+    digest: bytes = field(default=b"", repr=False)
     assertion: Assertion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckFactor:
     """Codes are counted before they are verified, and refunded if they are right. Passkeys cannot be guessed, so they
-    are not counted."""
+    are not counted. Recovery codes cannot be guessed either: the daily limit, which a thief of the password can use
+    up, counts wrong ones but refuses no right one."""
 
     passkeys: Passkeys
     one_time_passwords: OneTimePasswords
@@ -74,12 +75,16 @@ class CheckFactor:
         if presented.passkey is not None:
             yield self._by_passkey(user, factors, presented.passkey, nonce)
             return
-        reservation = await self.rate_limiter.acquire(*factor_buckets(user.id, client_info))
+        network, day = factor_buckets(user.id, client_info)
+        guessable = presented.totp is not None
+        reservation = await self.rate_limiter.acquire(*([network, day] if guessable else [network]))
         try:
             yield self._by_code(user, factors, presented)
         except Refusal as refusal:
             if refusal.code in (ErrorCode.UNAVAILABLE, ErrorCode.OVERLOADED):
                 await self.rate_limiter.cancel(reservation)
+            elif not guessable:
+                await self.rate_limiter.acquire(day)
             raise
         await self.rate_limiter.cancel(reservation)
 
@@ -94,7 +99,7 @@ class CheckFactor:
                 now=now,
             )
             if used and factor.factor.passkey and factor.factor.passkey.is_cloned(factor.assertion.sign_count):
-                await self.audit.record(work, EventType.PASSKEY_CLONED, user.id, by=user.id, client_info=client_info)
+                await self._report_clone(work, user, client_info)
         elif factor.factor is not None:
             used = await work.factors.use_totp(factor.factor.id, step=factor.step, now=now)
         else:
@@ -106,6 +111,13 @@ class CheckFactor:
                 await self.undo_points.add(work, user, ChangeKind.RECOVERY_CODE_USED, client_info=client_info)
         if not used:
             raise factor_invalid()
+
+    async def _report_clone(self, work: UnitOfWork, user: User, client_info: ClientInfo) -> None:
+        """The login succeeds: some authenticators lose their counter. The owner decides."""
+        await self.audit.record(work, EventType.PASSKEY_CLONED, user.id, by=user.id, client_info=client_info)
+        with suppress(Refusal):  # the mails are limited, the event is not
+            await self.rate_limiter.acquire(notice_bucket(user.email))
+            await self.undo_points.add(work, user, ChangeKind.PASSKEY_CLONED, client_info=client_info)
 
     def _by_code(self, user: User, factors: Sequence[Factor], presented: PresentedFactor) -> VerifiedFactor:
         if presented.recovery_code is not None:

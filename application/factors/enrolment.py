@@ -2,11 +2,12 @@
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from application.audit import Audit
 from application.factors.ports import NewBytes
+from application.factors.require_fresh import LockCaller
 from application.factors.undo_points import UndoPoints
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
@@ -23,14 +24,8 @@ from domain.factor import (
     RecoveryCode,
     recovery_code_digest,
 )
-from domain.refusals import (
-    ErrorCode,
-    Refusal,
-    account_disabled,
-    challenge_invalid,
-    token_revoked,
-    unavailable,
-)
+from domain.refusals import ErrorCode, Refusal, challenge_invalid, unavailable
+from domain.session import EndReason
 from domain.tokens import AccessToken
 from domain.user import User
 
@@ -42,11 +37,12 @@ class EnrolledFactor:
     """`recovery_codes` are shown once; None unless this is the user's first factor."""
 
     factor: Factor
-    recovery_codes: Sequence[str] | None
+    recovery_codes: Sequence[str] | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
+    lock_caller: LockCaller
     audit: Audit
     undo_points: UndoPoints
     clock: Clock
@@ -59,15 +55,11 @@ class Enrolment:
             raise unavailable("The enrolment of factors")
 
     async def locked(self, work: UnitOfWork, caller: AccessToken, *, version: int) -> User:
-        """Lock the caller. Raises `token_revoked`, `account_disabled`, `not_verified`, `unavailable`, or
-        `challenge_invalid` if the credentials have changed since the challenge was issued at `version`."""
+        """Lock the caller. Raises `token_revoked`, `account_disabled`, `step_up_required`, `not_verified`,
+        `unavailable`, or `challenge_invalid` if the credentials have changed since the challenge was issued at
+        `version`."""
         await self.check_open(work)
-        user = next((one for one in await work.users.lock(caller.user_id) if one.id == caller.user_id), None)
-        session = await work.sessions.by_id(caller.session_id)
-        if user is None or session is None or not session.alive(self.clock()):
-            raise token_revoked()
-        if user.disabled:
-            raise account_disabled()
+        user, _ = await self.lock_caller(work, caller)
         if not user.verified:
             raise Refusal(ErrorCode.NOT_VERIFIED, "Verify your e-mail address first.")
         if user.credential_version != version:
@@ -80,17 +72,26 @@ class Enrolment:
         user: User,
         factor: Factor,
         *,
-        replacing: Sequence[Factor] = (),
+        caller: AccessToken,
         client_info: ClientInfo,
     ) -> EnrolledFactor:
-        """Add a factor to the locked user. Raises `factor_exists` or `factor_limit`."""
+        """Add a factor to the locked user. A second TOTP replaces the first, which ends all other sessions, because
+        they may have been opened with it. Raises `factor_exists` or `factor_limit`."""
         factors = await work.factors.by_user(user.id)
         passkeys = sum(one.kind is FactorKind.PASSKEY for one in factors)
         if factor.kind is FactorKind.PASSKEY and passkeys >= MOST_PASSKEYS:
             text = f"An account has at most {MOST_PASSKEYS} passkeys. Remove one first."
             raise Refusal(ErrorCode.FACTOR_LIMIT, text)
-        if not await work.factors.add(factor, replacing=[one.id for one in replacing]):
+        replaced = [one.id for one in factors if one.kind is factor.kind is FactorKind.TOTP]
+        if not await work.factors.add(factor, replacing=replaced):
             raise Refusal(ErrorCode.FACTOR_EXISTS, "This passkey is already registered.")
+        if replaced:
+            await work.sessions.end_all(
+                user.id, now=self.clock(), reason=EndReason.FACTOR_REMOVED, keeping=caller.session_id
+            )
+            await self.audit.record(
+                work, EventType.FACTOR_REMOVED, user.id, by=user.id, client_info=client_info, detail=factor.kind
+            )
         codes = None if factors else await self.new_recovery_codes(work, user.id, version=factor.added_in + 1)
         await self.undo_points.add(work, user, _ADDED[factor.kind], client_info=client_info)
         await self.audit.record(

@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from application.ports import Clock, UserLookup
-from domain.refusals import token_revoked
+from application.repositories import UnitOfWork
+from domain.refusals import account_disabled, token_revoked
+from domain.session import Session
 from domain.tokens import AccessToken
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,4 +25,32 @@ class RequireFresh:
         if user is None:
             raise token_revoked()
         if user.factors or not only_with_factor:
-            caller.require_fresh(highest=user.highest_level, now=self.clock(), max_age=self.step_up_ttl)
+            self.check(caller, user)
+
+    def check(self, caller: AccessToken, user: User) -> None:
+        """Raises `step_up_required`."""
+        caller.require_fresh(highest=user.highest_level, now=self.clock(), max_age=self.step_up_ttl)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockCaller:
+    """Locks the caller and checks their token again: since the request began, another one may have ended the session,
+    or added a stronger factor."""
+
+    require_fresh: RequireFresh
+    clock: Clock
+
+    async def __call__(self, work: UnitOfWork, caller: AccessToken, *, fresh: bool = True) -> tuple[User, Session]:
+        """Return the locked user and their session. Raises `token_revoked`, `account_disabled`, and with `fresh`
+        `step_up_required`."""
+        user = next((one for one in await work.users.lock(caller.user_id) if one.id == caller.user_id), None)
+        session = await work.sessions.by_id(caller.session_id)
+        if user is None or session is None or not session.alive(self.clock()):
+            raise token_revoked()
+        if caller.generation < session.min_generation:
+            raise token_revoked()
+        if user.disabled:
+            raise account_disabled()
+        if fresh:
+            self.require_fresh.check(caller, user)
+        return user, session

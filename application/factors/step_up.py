@@ -9,8 +9,9 @@ from application.credentials.check_password import CheckPassword
 from application.factors.challenges import Challenges, spend
 from application.factors.check_factor import CheckFactor, PresentedFactor
 from application.factors.ports import Json, Passkeys
+from application.factors.require_fresh import LockCaller
 from application.ports import Clock
-from application.repositories import UnitOfWorkFactory
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
 from domain.authentication import Authentication
@@ -18,7 +19,6 @@ from domain.challenge import Challenge, ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import Factor
 from domain.refusals import account_disabled, challenge_invalid, incorrect_password, token_revoked
-from domain.session import Session
 from domain.tokens import AccessToken, SteppedUpToken
 from domain.user import User
 
@@ -47,6 +47,7 @@ class StepUpOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUp:
     begin: UnitOfWorkFactory
+    lock_caller: LockCaller
     check: CheckPassword
     check_factor: CheckFactor
     challenges: Challenges
@@ -62,11 +63,9 @@ class StepUp:
         if not await self.check.for_user(user, password, client_info=client_info):
             raise incorrect_password()
         async with self.begin() as work:
-            session = await work.sessions.by_id(caller.session_id)
-            await self.audit.record(
-                work, EventType.STEPPED_UP, user.id, by=user.id, client_info=client_info, detail="password"
-            )
-        return self._token(caller, session, user, Authentication.by_password(self.clock()))
+            user, session = await self.lock_caller(work, caller, fresh=False)
+            await self._record(work, user, "password", client_info)
+        return self.issue.stepped_up(session, caller.generation, user, Authentication.by_password(self.clock()))
 
     async def by_factor(
         self,
@@ -112,20 +111,15 @@ class StepUp:
             self.check_factor.verified(user, factors, factor, nonce=nonce, client_info=client_info) as verified,
             self.begin() as work,
         ):
+            user, session = await self.lock_caller(work, caller, fresh=False)
             if challenge is not None:
                 await spend(work, challenge)
             await self.check_factor.use(work, user, verified, client_info=client_info)
-            session = await work.sessions.by_id(caller.session_id)
-            await self.audit.record(
-                work, EventType.STEPPED_UP, user.id, by=user.id, client_info=client_info, detail=verified.method
-            )
+            await self._record(work, user, verified.method, client_info)
         authentication = caller.authentication.with_factor(verified.method, self.clock())
-        return self._token(caller, session, user, authentication)
-
-    def _token(
-        self, caller: AccessToken, session: Session | None, user: User, authentication: Authentication
-    ) -> SteppedUpToken:
-        """Raises `token_revoked` if the session has ended meanwhile."""
-        if session is None or not session.alive(self.clock()):
-            raise token_revoked()
         return self.issue.stepped_up(session, caller.generation, user, authentication)
+
+    async def _record(self, work: UnitOfWork, user: User, method: str, client_info: ClientInfo) -> None:
+        await self.audit.record(
+            work, EventType.STEPPED_UP, user.id, by=user.id, client_info=client_info, detail=method
+        )

@@ -21,6 +21,7 @@ _MAILS = {
     ChangeKind.PASSWORD_CHANGED: MailKind.PASSWORD_CHANGED,
     ChangeKind.SESSION_STOLEN: MailKind.SESSION_STOLEN,
     ChangeKind.NEW_DEVICE: MailKind.NEW_DEVICE,
+    ChangeKind.PASSKEY_CLONED: MailKind.NEW_DEVICE,
 }
 
 

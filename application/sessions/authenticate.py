@@ -43,7 +43,7 @@ class Authenticate:
         user = await self.user_lookup.user(caller.user_id)
         if user is None:
             raise token_revoked()
-        if not user.factors:
+        if not user.factors and user.must_have_factor(role):
             raise Refusal(ErrorCode.FACTOR_REQUIRED, "Add a passkey or an authenticator app to your account first.")
 
     async def _seen_again(self, caller: AccessToken) -> AccessToken:

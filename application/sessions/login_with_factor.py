@@ -32,7 +32,7 @@ class LoginWithFactor:
             async with self.begin() as work:
                 user = None if answered.user_id is None else await work.users.by_id(answered.user_id)
                 factors = [] if user is None else await work.factors.by_user(user.id)
-            if user is None or user.disabled or user.credential_version != answered.version:
+            if user is None or user.disabled or not user.factors or user.credential_version != answered.version:
                 raise challenge_invalid()
             async with self.check_factor.verified(
                 user, factors, factor, nonce=answered.nonce, client_info=client_info
@@ -40,9 +40,10 @@ class LoginWithFactor:
                 by_password = Authentication.by_password(answered.issued_at)
                 authentication = by_password.with_factor(verified.method, self.clock())
                 async with self.begin() as work:
-                    await spend(work, answered)
-                    await self.check_factor.use(work, user, verified, client_info=client_info)
+                    # First, because it locks the user, as every change of factors does.
                     opened = await self.open_session(work, user, authentication, client_info=client_info)
                     if opened is None:
                         raise challenge_invalid()
+                    await spend(work, answered)
+                    await self.check_factor.use(work, user, verified, client_info=client_info)
         return self.issue(*opened)

@@ -68,7 +68,7 @@ from application.factors.check_factor import CheckFactor
 from application.factors.enrolment import Enrolment
 from application.factors.list_factors import ListFactors
 from application.factors.operate import OpenEnrolment, OperatorListFactors, ReencryptSecrets
-from application.factors.require_fresh import RequireFresh
+from application.factors.require_fresh import LockCaller, RequireFresh
 from application.factors.reset_factors import OperatorResetFactors, RemoveAllFactors, ResetFactors
 from application.factors.step_up import StepUp, StepUpOptions
 from application.factors.undo_points import UndoPoints
@@ -198,9 +198,10 @@ class World:
         self.challenges = use_case(Challenges)
         self.check_factor = use_case(CheckFactor)
         self.open_session = use_case(OpenSession)
+        self.require_fresh = use_case(RequireFresh)
+        self.lock_caller = use_case(LockCaller)
         self.enrolment = use_case(Enrolment)
         self.remove_all_factors = use_case(RemoveAllFactors)
-        self.require_fresh = use_case(RequireFresh)
         self.issue = use_case(IssueTokens)
         self.register = use_case(Register)
         self.verify = use_case(Verify)
