@@ -24,8 +24,11 @@ from entrypoints.http.paths import Paths
 from entrypoints.http.request import StrictRequest
 from entrypoints.http.routes import (
     email,
+    enrolment,
     events,
     export,
+    factor_logins,
+    factors,
     forward_auth,
     me,
     metrics,
@@ -33,6 +36,7 @@ from entrypoints.http.routes import (
     passwords,
     registration,
     sessions,
+    step_up,
     system,
     users,
 )
@@ -83,7 +87,9 @@ def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
 
 def assemble(container: Container) -> Litestar:
     settings = container.settings()
-    version_1 = (registration, me, export, sessions, passwords, email, users, events, forward_auth, oauth)
+    accounts = (registration, me, export, sessions, passwords, email)
+    second_factors = (factor_logins, factors, enrolment, step_up)
+    version_1 = (*accounts, *second_factors, users, events, forward_auth, oauth)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
     pages = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
     unversioned = [*system.handlers, *metrics.handlers, *pages]
@@ -105,7 +111,9 @@ def assemble(container: Container) -> Litestar:
     app.state.access_checks = AccessChecks(
         authenticate=container.authenticate(),
         authenticate_client=container.authenticate_client(),
+        require_fresh=container.require_fresh(),
         rate_limiter=container.rate_limiter(),
+        clock=container.clock(),
         set_user=container.set_request_user(),
     )
     app.state.show_me = container.show_me()

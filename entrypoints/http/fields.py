@@ -50,6 +50,9 @@ SessionIdInPath = Annotated[UUID, PathParameter(description="The session's id.")
 RowId = Annotated[UUID, documented("UUIDv7.", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
 AccessSeconds = Annotated[int, documented("Seconds from now.", 600)]
 RefreshSeconds = Annotated[int, documented("Seconds from now.", 604_800)]
+AuthTime = Annotated[
+    int, documented("When the person authenticated, in seconds since 1970; a refresh does not change it.", 1796040000)
+]
 Timestamp = documented("RFC 3339, UTC.", "2026-11-30T12:00:00Z", format="date-time")
 IpAddress = Annotated[str, documented("The client's IP address; empty if unknown.", "203.0.113.9")]
 UserAgent = Annotated[

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, cast
 from uuid import UUID
 
@@ -11,7 +12,8 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import HTTPScope, Scope
 
 from application.clients.authenticate_client import AuthenticateClient
-from application.ports import RateLimiter
+from application.factors.require_fresh import RequireFresh
+from application.ports import Clock, RateLimiter
 from application.sessions.authenticate import Authenticate
 from domain.rate_limits import PER_SESSION_LIMITS, PER_USER_LIMITS, Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
@@ -21,12 +23,21 @@ from entrypoints.http.credentials import bearer_token, client_credentials
 from entrypoints.http.request import AnyRequest, client_info_of
 from entrypoints.http.validation import problem_of, refusal_of
 
-NULLABLE = frozenset({"role", "cursor"})
+NULLABLE = frozenset({"role", "cursor", "acr", "max_age"})
 """Query parameters that may be left out and have no default."""
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 AnyConnection = ASGIConnection[Any, Any, Any, Any]
+
+
+class Fresh(Enum):
+    """Whether the caller must have authenticated recently, by the strongest means of the account."""
+
+    ALWAYS = auto()
+    WITH_FACTOR = auto()
+    """Only if the account has a factor."""
+    NOT_NEEDED = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +47,9 @@ class AccessChecks:
 
     authenticate: Authenticate
     authenticate_client: AuthenticateClient
+    require_fresh: RequireFresh
     rate_limiter: RateLimiter
+    clock: Clock
     set_user: Callable[[UUID], None]
 
     @classmethod
@@ -50,6 +63,7 @@ class AccessPolicy:
 
     `query` are the parameters that the handler takes; any other, or one given twice, is refused. `budget` limits how
     often the handler may be called. Budgets of a user or a session are spent here, the others by the use case.
+    `enrolling` admits a user who must have a factor and has none yet.
     """
 
     def __init__(
@@ -60,11 +74,15 @@ class AccessPolicy:
         client: bool = False,
         query: Collection[str] | None = (),
         budget: Limit | None = None,
+        fresh: Fresh | None = None,
+        enrolling: bool = False,
     ) -> None:
         self.caller = caller
         self.role = role
         self.client = client
         self.budget = budget
+        self.fresh = fresh
+        self.enrolling = enrolling
         self._query = None if query is None else frozenset(query)
 
     async def __call__(self, connection: AnyConnection, _: BaseRouteHandler) -> None:
@@ -90,8 +108,10 @@ class AccessPolicy:
 
     async def _authenticate(self, scope: HTTPScope) -> AccessToken:
         checks = AccessChecks.of(scope)
-        caller = await checks.authenticate(bearer_token(scope), role=self.role)
+        caller = await checks.authenticate(bearer_token(scope), role=self.role, enrolling=self.enrolling)
         checks.set_user(caller.user_id)
+        if self.fresh in (Fresh.ALWAYS, Fresh.WITH_FACTOR):
+            await checks.require_fresh(caller, only_with_factor=self.fresh is Fresh.WITH_FACTOR)
         if self.budget in PER_USER_LIMITS:
             await checks.rate_limiter.acquire(Bucket(self.budget, (str(caller.user_id),)))
         if self.budget in PER_SESSION_LIMITS:
@@ -116,12 +136,27 @@ def public(*, query: Collection[str] | None = (), budget: Limit | None = None) -
     return AccessPolicy(query=query, budget=budget)
 
 
-def authenticated(*, query: Collection[str] = (), budget: Limit | None = None) -> AccessPolicy:
-    return AccessPolicy(caller=True, query=query, budget=budget)
+def authenticated(
+    *,
+    query: Collection[str] = (),
+    budget: Limit | None = None,
+    fresh: Fresh | None = None,
+    enrolling: bool = False,
+) -> AccessPolicy:
+    """A route that writes has to declare `fresh`."""
+    return AccessPolicy(caller=True, query=query, budget=budget, fresh=fresh, enrolling=enrolling)
 
 
-def requires_role(role: Role, *, query: Collection[str] = (), budget: Limit | None = None) -> AccessPolicy:
-    return AccessPolicy(caller=True, role=role, query=query, budget=budget)
+def requires_role(
+    role: Role,
+    *,
+    query: Collection[str] = (),
+    budget: Limit | None = None,
+    fresh: Fresh | None = None,
+    enrolling: bool = False,
+) -> AccessPolicy:
+    """The same for verified users with this role or a higher one."""
+    return AccessPolicy(caller=True, role=role, query=query, budget=budget, fresh=fresh, enrolling=enrolling)
 
 
 def client_authenticated(*, budget: Limit) -> AccessPolicy:
@@ -134,7 +169,8 @@ def policy_of(handler: BaseRouteHandler) -> AccessPolicy | None:
 
 
 def require_policies(app: Litestar) -> None:
-    """Raises TypeError for a route without an access policy, and for one that writes and has no budget."""
+    """Raises TypeError for a route without an access policy, and for one that writes and does not declare its budget
+    or how fresh the caller's authentication must be."""
     for route in app.routes:
         for handler in getattr(route, "route_handlers", [getattr(route, "route_handler", None)]):
             if handler is None or handler.fn.__module__.startswith("litestar"):
@@ -142,6 +178,9 @@ def require_policies(app: Litestar) -> None:
             policy = policy_of(handler)
             if policy is None:
                 raise TypeError(f"{route.path}: {handler.handler_name} does not declare who may call it")
-            methods = getattr(handler, "http_methods", ())
-            if policy.budget is None and not _READING.issuperset(methods):
+            if _READING.issuperset(getattr(handler, "http_methods", ())):
+                continue
+            if policy.budget is None:
                 raise TypeError(f"{route.path}: {handler.handler_name} writes, and does not declare its budget")
+            if policy.caller and policy.fresh is None:
+                raise TypeError(f"{route.path}: {handler.handler_name} writes, and does not declare `fresh`")

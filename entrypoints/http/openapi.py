@@ -21,6 +21,7 @@ TAGS = {
     "Sessions": "Log in, stay logged in, log out.",
     "Account": "The caller's own account.",
     "Password": "Reset a forgotten password, change a known one.",
+    "Second factors": "Passkeys, authenticator apps and recovery codes; log in with them, and authenticate again.",
     "E-mail": "Change the e-mail address, or undo a change.",
     "Users": "For moderators and admins: find, change and remove users.",
     "Services": "For other programs: check and revoke tokens, protect a service behind a proxy.",
@@ -105,5 +106,6 @@ def _example(schema: dict[str, Any], schemas: dict[str, Any]) -> Any:
     if "anyOf" in schema:
         return _example(schema["anyOf"][0], schemas)
     if "items" in schema:
-        return [_example(schema["items"], schemas)]
+        item = _example(schema["items"], schemas)
+        return UNSET if item is UNSET else [item]
     return schema["enum"][0] if "enum" in schema else UNSET

@@ -17,7 +17,8 @@ from litestar.openapi.spec import (
 from litestar.openapi.spec.enums import OpenAPIType
 
 from domain.refusals import ErrorCode
-from entrypoints.http.guard import AccessPolicy
+from domain.role import Role
+from entrypoints.http.guard import AccessPolicy, Fresh
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import PROBLEM_JSON, example
 
@@ -73,10 +74,16 @@ def _codes(policy: AccessPolicy, errors: tuple[str, ...], *, has_body: bool) -> 
             ErrorCode.TOKEN_EXPIRED,
             ErrorCode.TOKEN_REVOKED,
         )
+        if policy.fresh in (Fresh.ALWAYS, Fresh.WITH_FACTOR):
+            yield ErrorCode.STEP_UP_REQUIRED
+        if not policy.enrolling:
+            yield ErrorCode.FACTOR_REQUIRED
     if policy.client:
         yield ErrorCode.INVALID_CREDENTIALS
     if policy.role is not None:
-        yield from (ErrorCode.NOT_VERIFIED, ErrorCode.ROLE_REQUIRED)
+        yield ErrorCode.NOT_VERIFIED
+        if policy.role is not Role.MEMBER:  # which every verified user has
+            yield ErrorCode.ROLE_REQUIRED
     if policy.budget is not None:
         yield ErrorCode.RATE_LIMITED
     yield from errors

@@ -1,6 +1,6 @@
 """Problem documents (RFC 9457): how a refusal is answered over HTTP."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, cast
 
@@ -34,6 +34,18 @@ class Problem(Struct, frozen=True, kw_only=True):
     code: Annotated[str, documented("Stable. Base decisions on this.", "email_invalid", enum=list(CATALOGUE))]
     errors: list[FieldProblem] | UnsetType = UNSET
     retry_after: Annotated[int, documented("Seconds, as in `Retry-After`.", 60)] | UnsetType = UNSET
+    challenge: Annotated[str, documented("Send it to `/v1/login/factor`.")] | UnsetType = UNSET
+    factors: Annotated[list[str], documented("The kinds of factors that are accepted.")] | UnsetType = UNSET
+    passkey_options: (
+        Annotated[
+            dict[str, Any],
+            documented("PublicKeyCredentialRequestOptionsJSON, if there are passkeys.", additionalProperties=True),
+        ]
+        | UnsetType
+    ) = UNSET
+    acr_values: Annotated[str, documented("The required level of authentication (RFC 9470).")] | UnsetType = UNSET
+    max_age: Annotated[int, documented("Seconds since the person authenticated, at most.")] | UnsetType = UNSET
+    reason: Annotated[str, documented("Why the passkey is unsuitable.")] | UnsetType = UNSET
 
 
 def problem(
@@ -44,9 +56,11 @@ def problem(
     status: int | None = None,
     retry_after: int | None = None,
     prefix: str = "",
+    extensions: Mapping[str, Any] | None = None,
 ) -> Problem:
     """`status` is for a code that has more than one: `too_large` is 413, and 414 or 431 for a part of the head.
-    `prefix` is the path of the public URL, under which `type` lies."""
+    `prefix` is the path of the public URL, under which `type` lies. `extensions` are
+    further members."""
     known = CATALOGUE[code]
     return Problem(
         type=f"{prefix}/problems/{code}",
@@ -56,6 +70,7 @@ def problem(
         code=str(code),
         errors=list(errors) or UNSET,
         retry_after=UNSET if retry_after is None else retry_after,
+        **extensions or {},
     )
 
 
@@ -133,10 +148,20 @@ def _document_and_headers(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, 
     if refusal.code is ErrorCode.MALFORMED and errors:
         # The message of a field is the rule that it breaks: "must be a string".
         detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in errors)
-    document = problem(refusal.code, detail, errors, retry_after=wait, prefix=prefix_of(scope))
-    if scope["state"].get("bearer") and (error := _BEARER_ERRORS.get(refusal.code)):
+    document = problem(
+        refusal.code, detail, errors, retry_after=wait, prefix=prefix_of(scope), extensions=refusal.extensions
+    )
+    if refusal.code is ErrorCode.STEP_UP_REQUIRED:
+        headers["WWW-Authenticate"] = _insufficient_authentication(refusal)
+    elif scope["state"].get("bearer") and (error := _BEARER_ERRORS.get(refusal.code)):
         headers["WWW-Authenticate"] = f'Bearer error="{error}", error_description="{document.title}"'
     return document, headers
+
+
+def _insufficient_authentication(refusal: Refusal) -> str:
+    """The challenge of RFC 9470 section 3."""
+    required = [f'{name}="{value}"' for name, value in refusal.extensions.items()]
+    return "Bearer " + ", ".join(['error="insufficient_user_authentication"', *required])
 
 
 def _default_headers(status: int) -> dict[str, str]:
@@ -158,6 +183,17 @@ _EXAMPLE_ERRORS: dict[str, FieldProblem] = {
     ErrorCode.PASSWORD_MISMATCH: FieldProblem(
         "confirm_password", "password_mismatch", "The two passwords do not match."
     ),
+    ErrorCode.PASSKEY_UNSUITABLE: FieldProblem(
+        "credential", "not_discoverable", "The authenticator did not store a discoverable passkey. Use another one."
+    ),
+}
+_EXAMPLE_EXTENSIONS: dict[str, dict[str, Any]] = {
+    ErrorCode.SECOND_FACTOR_REQUIRED: {
+        "challenge": "eyJwIjoibG9naW4iLC.aRxT0A.s1gn",
+        "factors": ["totp", "recovery_code"],
+    },
+    ErrorCode.STEP_UP_REQUIRED: {"acr_values": "aal2", "max_age": 300},
+    ErrorCode.PASSKEY_UNSUITABLE: {"reason": "not_discoverable"},
 }
 _EXAMPLE_WAITS = {429: 60, 503: UNAVAILABLE_RETRY_AFTER}
 
@@ -166,4 +202,11 @@ def example(code: str, *, prefix: str = "") -> Problem:
     """A problem document of that code, for the OpenAPI document and the page of the problem."""
     error = _EXAMPLE_ERRORS.get(code)
     wait = _EXAMPLE_WAITS.get(CATALOGUE[code].status)
-    return problem(code, error.message if error else "", [error] if error else [], retry_after=wait, prefix=prefix)
+    return problem(
+        code,
+        error.message if error else "",
+        [error] if error else [],
+        retry_after=wait,
+        prefix=prefix,
+        extensions=_EXAMPLE_EXTENSIONS.get(code),
+    )

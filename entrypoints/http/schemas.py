@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Struct
 
+from domain.factor import FactorKind
 from domain.role import Role
 from domain.tokens import TokenPair
 from domain.user import User
@@ -30,6 +31,7 @@ class UserResponse(Struct, frozen=True, kw_only=True):
     verified: Annotated[bool, documented("Whether the e-mail address is verified. Roles apply only then.", True)]
     disabled: Annotated[bool, documented("Whether the account is disabled.", False)]
     created_at: Annotated[datetime, Timestamp]
+    factors: Annotated[list[FactorKind], documented("The kinds of second factors in use.", ["totp"])]
 
     @classmethod
     def of(cls, user: User) -> "UserResponse":
@@ -41,6 +43,7 @@ class UserResponse(Struct, frozen=True, kw_only=True):
             verified=user.verified,
             disabled=user.disabled,
             created_at=user.created_at,
+            factors=list(user.factors),
         )
 
 

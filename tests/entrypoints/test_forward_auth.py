@@ -1,6 +1,9 @@
 """`GET /v1/forward-auth`: identity headers for a valid token, and a refusal in every other case."""
 
+from typing import Any
+
 import httpx
+import jwt
 import pytest
 
 from domain.role import Role
@@ -16,12 +19,19 @@ def identity_headers(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.startswith("x-auth-")}
 
 
+def claims_of(client: Client) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(client.pair["access_token"], options={"verify_signature": False})
+    return claims
+
+
 def expected_headers(client: Client, role: str, *, verified: bool = True) -> dict[str, str]:
     return {
         "x-auth-user": client.get("/v1/me").json()["id"],
         "x-auth-role": role,
         "x-auth-session": client.pair["session_id"],
         "x-auth-verified": "true" if verified else "false",
+        "x-auth-acr": "aal1",
+        "x-auth-time": str(claims_of(client)["auth_time"]),
     }
 
 

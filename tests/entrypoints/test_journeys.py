@@ -16,7 +16,7 @@ def test_user_registers_verifies_logs_in_logs_out_and_recovers(service: Service)
     answer = client.post("/v1/verify", json={"token": token})
     assert answer.status_code == 200
     user = answer.json()
-    assert set(user) == {"id", "email", "username", "role", "verified", "disabled", "created_at"}
+    assert set(user) == {"id", "email", "username", "role", "verified", "disabled", "created_at", "factors"}
     assert (user["email"], user["username"], user["role"]) == (email, name, "member")
     assert (user["verified"], user["disabled"]) == (True, False)
     assert user["created_at"].endswith("Z")

@@ -21,8 +21,11 @@ OPERATIONS = {
     *("getMe", "updateMe", "deleteMe", "exportMe", "listMyEvents"),
     *("requestPasswordReset", "resetPassword", "changePassword", "requestEmailChange", "confirmEmailChange"),
     *("listUsers", "getUser", "updateUser", "deleteUser", "logOutUser", "listUserEvents"),
+    *("logInWithFactor", "beginPasskeyLogin", "logInWithPasskey", "beginStepUp", "stepUp"),
+    *("listFactors", "renameFactor", "removeFactor", "replaceRecoveryCodes", "resetFactors"),
+    *("beginPasskey", "addPasskey", "beginTotp", "addTotp"),
     *("forwardAuth", "introspectToken", "revokeToken"),
-    *("getLiveness", "getReadiness", "getJwks", "getServerMetadata", "getMetrics"),
+    *("getLiveness", "getReadiness", "getJwks", "getServerMetadata", "getRelatedOrigins", "getMetrics"),
 }
 """They name functions in generated clients: never rename one."""
 

@@ -264,6 +264,9 @@ def challenge(request: httpx.Request, document: dict[str, str]) -> str:
     """The required WWW-Authenticate of a 401 (RFC 6750, section 3)."""
     if request.url.path in {"/v1/introspect", "/v1/revoke"}:
         return 'Basic realm="latchkey"'
+    if document["code"] == "step_up_required":
+        required = "".join(f', {name}="{document[name]}"' for name in ("acr_values", "max_age") if name in document)
+        return f'Bearer error="insufficient_user_authentication"{required}'
     if request.url.path != "/v1/refresh" and document["code"] in {"token_invalid", "token_expired", "token_revoked"}:
         return f'Bearer error="invalid_token", error_description="{document["title"]}"'
     return "Bearer"

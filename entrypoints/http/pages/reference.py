@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
+from domain.role import Role
 from entrypoints.http.openapi import resolved
 from entrypoints.http.problems import PROBLEM_JSON
 from entrypoints.http.request import FORM
@@ -103,7 +104,9 @@ def _access(auth: str, role: str | None) -> str:
         return "client id and secret (HTTP Basic)"
     if not auth:
         return "public"
-    return "access token" if role is None else f"access token of a verified user whose role is at least {role}"
+    if role in (None, Role.MEMBER):
+        return "access token" if role is None else "access token of a verified user"
+    return f"access token of a verified user whose role is at least {role}"
 
 
 def _fields(document: Node, operation: Node, shape: Node) -> dict[str, list[Field]]:

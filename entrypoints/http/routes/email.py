@@ -9,7 +9,7 @@ from application.profile.follow_email_link import FollowEmailLink
 from domain.rate_limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, Password
-from entrypoints.http.guard import authenticated, public
+from entrypoints.http.guard import Fresh, authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.registration import TokenBody
 from entrypoints.http.schemas import VERIFICATION_SENT, UserResponse, VerificationSent
@@ -25,7 +25,7 @@ class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     operation_id="requestEmailChange",
     summary="Ask for another e-mail address",
     tag="E-mail",
-    policy=authenticated(budget=Limit.EMAIL_CHANGE),
+    policy=authenticated(budget=Limit.EMAIL_CHANGE, fresh=Fresh.WITH_FACTOR),
     status_code=202,
     errors=["invalid_credentials", "account_disabled", "email_invalid", "overloaded"],
 )

@@ -13,7 +13,7 @@ from domain.rate_limits import Limit
 from domain.tokens import AccessToken
 from entrypoints.http.endpoint import Headers, delete, described_only, get, patch
 from entrypoints.http.fields import Password, Username
-from entrypoints.http.guard import authenticated
+from entrypoints.http.guard import Fresh, authenticated
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import UserResponse
 
@@ -36,7 +36,14 @@ async def _show_me(scope: HTTPScope, caller: AccessToken) -> tuple[Headers, byte
 _JSON = (b"content-type", b"application/json")
 
 
-@get("/me", operation_id="getMe", summary="Get your account", tag="Account", policy=authenticated(), plain=_show_me)
+@get(
+    "/me",
+    operation_id="getMe",
+    summary="Get your account",
+    tag="Account",
+    policy=authenticated(enrolling=True),
+    plain=_show_me,
+)
 async def me() -> UserResponse:
     """The account of the caller."""
     described_only()
@@ -47,7 +54,7 @@ async def me() -> UserResponse:
     operation_id="updateMe",
     summary="Change your username",
     tag="Account",
-    policy=authenticated(budget=Limit.RENAME),
+    policy=authenticated(budget=Limit.RENAME, fresh=Fresh.NOT_NEEDED),
     errors=["username_invalid", "username_taken"],
 )
 async def rename(
@@ -64,7 +71,7 @@ async def rename(
     operation_id="deleteMe",
     summary="Delete your account",
     tag="Account",
-    policy=authenticated(budget=Limit.DELETION),
+    policy=authenticated(budget=Limit.DELETION, fresh=Fresh.WITH_FACTOR),
     errors=["invalid_credentials", "last_admin", "overloaded"],
 )
 async def remove(data: JSONBody[PasswordBody], request: AnyRequest, delete_me: NamedDependency[DeleteMe]) -> None:

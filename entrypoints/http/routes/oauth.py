@@ -10,12 +10,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 from application.clients.introspect import Introspect
 from application.clients.revoke import Revoke
+from domain.authentication import AssuranceLevel
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.tokens import AccessToken
 from entrypoints.http.endpoint import post
-from entrypoints.http.fields import documented
+from entrypoints.http.fields import AuthTime, documented
 from entrypoints.http.guard import client_authenticated
 from entrypoints.http.request import AnyRequest, client_of, strict_form
 
@@ -54,6 +55,9 @@ class Introspection(Struct, frozen=True, kw_only=True):
     exp: Annotated[int, documented("When the token expires.", 1796040600)] | UnsetType = UNSET
     role: Role | UnsetType = UNSET
     verified: Annotated[bool, documented("Whether the e-mail address is verified.", True)] | UnsetType = UNSET
+    acr: AssuranceLevel | UnsetType = UNSET
+    amr: Annotated[list[str], documented("How the person authenticated (RFC 8176).", ["pwd"])] | UnsetType = UNSET
+    auth_time: AuthTime | UnsetType = UNSET
     username: Annotated[str, documented("The username, if there is one.", "ada")] | UnsetType = UNSET
 
 

@@ -10,7 +10,7 @@ from application.credentials.reset_password import ResetPassword
 from domain.rate_limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import LinkToken, NewPassword, Password
-from entrypoints.http.guard import authenticated, public
+from entrypoints.http.guard import Fresh, authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.registration import EmailBody
 from entrypoints.http.schemas import RESET_SENT, ResetSent, TokenPairResponse
@@ -71,7 +71,7 @@ async def reset(
     operation_id="changePassword",
     summary="Change your password",
     tag="Password",
-    policy=authenticated(budget=Limit.PASSWORD_CHANGE),
+    policy=authenticated(budget=Limit.PASSWORD_CHANGE, fresh=Fresh.WITH_FACTOR),
     status_code=200,
     errors=["invalid_credentials", "password_weak", "password_mismatch", "overloaded"],
 )

@@ -28,7 +28,7 @@ from entrypoints.http.fields import (
     documented,
 )
 from entrypoints.http.fields import Login as LoginName
-from entrypoints.http.guard import authenticated, public
+from entrypoints.http.guard import Fresh, authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import TokenPairResponse
 
@@ -76,7 +76,7 @@ class SessionList(Struct, frozen=True):
     tag="Sessions",
     policy=public(budget=Limit.LOGIN),
     status_code=200,
-    errors=["invalid_credentials", "account_disabled", "overloaded"],
+    errors=["invalid_credentials", "second_factor_required", "account_disabled", "overloaded"],
 )
 async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairResponse:
     """Log in with an e-mail address or username, and a password. Starts a session."""
@@ -107,7 +107,7 @@ async def renew(
     operation_id="logOut",
     summary="Log out",
     tag="Sessions",
-    policy=authenticated(budget=Limit.SESSION_END),
+    policy=authenticated(budget=Limit.SESSION_END, fresh=Fresh.NOT_NEEDED, enrolling=True),
     status_code=204,
 )
 async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
@@ -120,7 +120,7 @@ async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     operation_id="logOutEverywhere",
     summary="Log out everywhere",
     tag="Sessions",
-    policy=authenticated(budget=Limit.SESSION_END),
+    policy=authenticated(budget=Limit.SESSION_END, fresh=Fresh.NOT_NEEDED),
     status_code=204,
 )
 async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDependency[LogoutEverywhere]) -> None:
@@ -146,7 +146,7 @@ async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSe
     operation_id="endSession",
     summary="End one of your sessions",
     tag="Sessions",
-    policy=authenticated(budget=Limit.SESSION_END),
+    policy=authenticated(budget=Limit.SESSION_END, fresh=Fresh.NOT_NEEDED),
     errors=["not_found"],
 )
 async def end_my_session(

@@ -11,6 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, SkipValidation
 from msgspec import UNSET, Struct, UnsetType
 
+from domain.authentication import AssuranceLevel
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import documented
@@ -88,6 +89,7 @@ def _while_keys_last(settings: Settings) -> dict[str, str]:
 METADATA = "/.well-known/oauth-authorization-server"
 _CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
 _ClientMethods = Annotated[list[str], documented("How a client authenticates there.", _CLIENT_METHODS)]
+_LEVELS = [level.value for level in AssuranceLevel]
 _EXAMPLE = "https://accounts.example.org"
 
 
@@ -108,6 +110,9 @@ class ServerMetadata(Struct, frozen=True, kw_only=True):
     ]
     id_token_signing_alg_values_supported: Annotated[
         list[str], documented("The same; many libraries look here to verify access tokens.", ["ES256"])
+    ]
+    acr_values_supported: Annotated[
+        list[str], documented("Levels of authentication, from weakest to strongest (RFC 9470).", _LEVELS)
     ]
     response_types_supported: Annotated[list[str], documented("None.", [])]
     grant_types_supported: Annotated[list[str], documented("None.", [])]
@@ -138,6 +143,7 @@ async def server_metadata(
         revocation_endpoint_auth_methods_supported=_CLIENT_METHODS,
         access_token_signing_alg_values_supported=algorithms,
         id_token_signing_alg_values_supported=algorithms,
+        acr_values_supported=_LEVELS,
         response_types_supported=[],
         grant_types_supported=[],
         service_documentation=f"{url}/docs",
@@ -159,4 +165,25 @@ async def server_metadata_of_path(
     return response
 
 
-handlers = [live, ready, key_set, server_metadata, server_metadata_of_path]
+class RelatedOrigins(Struct, frozen=True):
+    origins: Annotated[
+        list[str], documented("Origins of pages that may use the passkeys of this site.", ["https://app.example.com"])
+    ]
+
+
+@get(
+    "/.well-known/webauthn",
+    operation_id="getRelatedOrigins",
+    summary="Get the related origins of passkeys",
+    tag="System",
+    policy=public(),
+    errors=["not_found"],
+)
+async def related_origins(settings: NamedDependency[SkipValidation[Settings]]) -> RelatedOrigins:
+    """The origins of `LATCHKEY_PASSKEY_ORIGINS` (WebAuthn Level 3 section 5.11). 404 if there are none."""
+    if not settings.passkey_origins:
+        raise Refusal(ErrorCode.NOT_FOUND, "Passkeys of this site are used on its own origin only.")
+    return RelatedOrigins(list(settings.passkey_origins))
+
+
+handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, related_origins]

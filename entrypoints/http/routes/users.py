@@ -17,7 +17,7 @@ from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import delete, get, patch, post
 from entrypoints.http.fields import Cursor, Limit, NextCursor, UserIdInPath, documented
-from entrypoints.http.guard import requires_role
+from entrypoints.http.guard import Fresh, requires_role
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import UserResponse
 
@@ -73,7 +73,7 @@ async def show(user_id: UserIdInPath, show_user: NamedDependency[ShowUser]) -> U
     operation_id="updateUser",
     summary="Change a role, disable or enable a user",
     tag="Users",
-    policy=requires_role(Role.ADMIN, budget=rate_limits.Limit.ADMINISTER),
+    policy=requires_role(Role.ADMIN, budget=rate_limits.Limit.ADMINISTER, fresh=Fresh.WITH_FACTOR),
     errors=["forbidden", "not_found", "last_admin"],
 )
 async def change(
@@ -100,7 +100,7 @@ async def change(
     operation_id="logOutUser",
     summary="End every session of a user",
     tag="Users",
-    policy=requires_role(Role.MODERATOR, budget=rate_limits.Limit.ADMINISTER),
+    policy=requires_role(Role.MODERATOR, budget=rate_limits.Limit.ADMINISTER, fresh=Fresh.NOT_NEEDED),
     status_code=204,
     errors=["forbidden", "not_found"],
 )
@@ -116,7 +116,7 @@ async def log_out(
     operation_id="deleteUser",
     summary="Delete a user",
     tag="Users",
-    policy=requires_role(Role.ADMIN, budget=rate_limits.Limit.ADMINISTER),
+    policy=requires_role(Role.ADMIN, budget=rate_limits.Limit.ADMINISTER, fresh=Fresh.WITH_FACTOR),
     errors=["forbidden", "not_found", "last_admin"],
 )
 async def remove(user_id: UserIdInPath, request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:

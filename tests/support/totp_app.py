@@ -1,0 +1,33 @@
+"""An authenticator app (RFC 6238) of a test."""
+
+import time
+
+import pyotp
+
+PERIOD = 30
+
+
+class TotpApp:
+    """Gives the code of another time step each time, because each is accepted once: the previous step, the present
+    one, then the next. After that it waits."""
+
+    def __init__(self, secret: str) -> None:
+        self._totp = pyotp.TOTP(secret)
+        now = time.time()
+        # The previous step is accepted until the end of the present one.
+        self._step = int(now // PERIOD) - (2 if PERIOD - now % PERIOD > 5 else 1)
+
+    def code(self) -> str:
+        self._step += 1
+        earliest = (self._step - 1) * PERIOD
+        time.sleep(max(0.0, earliest - time.time()))
+        return self._totp.at(self._step * PERIOD)
+
+    def last_code(self) -> str:
+        """The same code again."""
+        return self._totp.at(self._step * PERIOD)
+
+    def wrong_code(self) -> str:
+        """A code that no accepted time step has."""
+        near = {self._totp.at((self._step + offset) * PERIOD) for offset in range(-3, 6)}
+        return next(code for code in map("{:06}".format, range(20)) if code not in near)
