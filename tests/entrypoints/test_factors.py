@@ -93,7 +93,8 @@ def test_user_adds_an_authenticator_app_and_logs_in_with_it(service: Service) ->
     other.take(answer)
     token = claims(other.pair["access_token"])
     assert (token["acr"], token["amr"]) == ("aal2", ["pwd", "otp", "mfa"])
-    assert code(other.post("/v1/login/factor", json=body)) == "challenge_invalid"
+    spent = {"challenge": document["challenge"], "recovery_code": codes[0]}
+    assert code(other.post("/v1/login/factor", json=spent)) == "challenge_invalid"
     reused = {"challenge": required_factor(other, email)["challenge"], "totp": app.last_code()}
     assert code(other.post("/v1/login/factor", json=reused)) == "factor_invalid"
     assert client.get("/v1/factors").json()["items"][0]["last_used_at"] is not None

@@ -30,6 +30,13 @@ SAMPLES: dict[str, Any] = {
     "current_password": PASSWORD,
     "role": "member",
     "disabled": False,
+    "challenge": "a.challenge.of.nobody",
+    "totp": "000000",
+    "code": "000000",
+    "recovery_code": "AAAA-AAAA-AAAA-AAAA-AAAA-AAAA",
+    "passkey": {"rawId": "AA"},
+    "credential": {"rawId": "AA"},
+    "name": "a device",
 }
 """A value of the right type for each field of any body."""
 
@@ -37,6 +44,7 @@ _ID = re.compile(r"\{\w+_id\}")
 _WRONG: dict[str, list[Any]] = {
     "string": [True, 1, 1.5, [], {}, None, ["x"], {"x": "x"}],
     "boolean": ["true", "false", "", 1, 0, [], {}, None],
+    "object": [True, 1, "text", [], None],
     "enum": ["king", "ADMIN", "admin ", "", True, 1, [], {}, None],
 }
 
