@@ -1,6 +1,4 @@
-"""Add second factors: passkeys, TOTP secrets, recovery codes, and how a session was opened."""
-
-from typing import Any
+"""Add second factors: passkeys, TOTP secrets, recovery codes and undo points. Locks only users."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,20 +9,13 @@ branch_labels = None
 depends_on = None
 
 _moment = sa.DateTime(timezone=True)
-_ADDED: dict[str, list[sa.Column[Any]]] = {
-    "users": [
-        sa.Column("factors", sa.ARRAY(sa.Text()), nullable=False, server_default="{}"),
-        sa.Column("factor_version", sa.Integer(), nullable=False, server_default="0"),
-    ],
-    "sessions": [sa.Column("amr", sa.ARRAY(sa.Text())), sa.Column("authenticated_at", _moment)],
-    "address_changes": [sa.Column("factor_version", sa.Integer())],
-}
 
 
 def upgrade() -> None:
-    for table, columns in _ADDED.items():
-        for column in columns:
-            op.add_column(table, column, if_not_exists=True)
+    kinds = sa.Column("factors", sa.ARRAY(sa.Text()), nullable=False, server_default="{}")
+    op.add_column("users", kinds, if_not_exists=True)
+    version = sa.Column("factor_version", sa.Integer(), nullable=False, server_default="0")
+    op.add_column("users", version, if_not_exists=True)
     op.create_table(
         "factors",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -99,6 +90,5 @@ def _user() -> sa.Column[object]:
 def downgrade() -> None:
     for name in ("factor_enrolment", "undo_points", "spent", "recovery_codes", "factors"):
         op.drop_table(name, if_exists=True)
-    for table, columns in _ADDED.items():
-        for column in columns:
-            op.drop_column(table, column.name, if_exists=True)
+    op.drop_column("users", "factor_version", if_exists=True)
+    op.drop_column("users", "factors", if_exists=True)
