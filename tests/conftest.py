@@ -72,6 +72,8 @@ async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
     made = sql_engine(migrated)
     async with made.begin() as connection:
         await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+        # As in a new installation.
+        await connection.execute(text("INSERT INTO factor_enrolment DEFAULT VALUES"))
     yield made
     await made.dispose()
 

@@ -12,10 +12,12 @@ _moment = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    kinds = sa.Column("factors", sa.ARRAY(sa.Text()), nullable=False, server_default="{}")
-    op.add_column("users", kinds, if_not_exists=True)
-    version = sa.Column("factor_version", sa.Integer(), nullable=False, server_default="0")
-    op.add_column("users", version, if_not_exists=True)
+    kinds = sa.ARRAY(sa.Text())
+    op.add_column("users", sa.Column("factors", kinds, nullable=False, server_default="{}"), if_not_exists=True)
+    version = sa.Integer()
+    op.add_column(
+        "users", sa.Column("factor_version", version, nullable=False, server_default="0"), if_not_exists=True
+    )
     op.create_table(
         "factors",
         sa.Column("id", sa.Uuid(), primary_key=True),
