@@ -131,6 +131,7 @@ class ChangeKind(StrEnum):
     SESSION_STOLEN = "session_stolen"
     NEW_DEVICE = "new_device"
     PASSKEY_CLONED = "passkey_cloned"
+    """A signature counter went back. Nothing was changed, but the key may have been copied."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

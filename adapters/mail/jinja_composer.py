@@ -9,6 +9,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.mail.ports import Composer
 from domain.device import describe_device
+from domain.factor import ChangeKind
 from domain.outbox import LinkPurpose, MailKind, OutboxMail, RenderedMail
 
 SUBJECTS = {
@@ -26,8 +27,23 @@ SUBJECTS = {
     MailKind.ACCOUNT_DELETED: "Your account at {product} was deleted",
     MailKind.UNDO_INSTEAD: "Get your account at {product} back",
     MailKind.RESET_WAITS: "No new password for {product} yet",
+    MailKind.FACTOR_ADDED: "A second factor was added to your account at {product}",
+    MailKind.FACTOR_REMOVED: "A second factor was removed from your account at {product}",
+    MailKind.RECOVERY_CODE_USED: "A recovery code for {product} was used",
+    MailKind.FACTORS_RESET: "Your second factors for {product} were removed",
+    MailKind.NEW_DEVICE: "New login to your account at {product}",
 }
 """A subject never contains user input."""
+
+_SUBJECTS_OF_CHANGES = {
+    ChangeKind.PASSKEY_ADDED: "A passkey was added to your account at {product}",
+    ChangeKind.TOTP_ADDED: "An authenticator app was added to your account at {product}",
+    ChangeKind.RECOVERY_CODES_REPLACED: "Your recovery codes for {product} were replaced",
+    ChangeKind.PASSKEY_REMOVED: "A passkey was removed from your account at {product}",
+    ChangeKind.TOTP_REMOVED: "An authenticator app was removed from your account at {product}",
+    ChangeKind.PASSKEY_CLONED: "A passkey for {product} may have been copied",
+}
+"""More precise than the subject of the kind of mail."""
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -72,11 +88,13 @@ class JinjaComposer(Composer):
         """Raises ValueError if a link is missing, or given for a kind without one."""
         if (link is None) != (mail.purpose is None):
             raise ValueError(f"A mail of the kind {mail.kind} has the wrong number of links.")
-        subject = SUBJECTS[mail.kind].format(product=self._product)
+        subject = _SUBJECTS_OF_CHANGES.get(mail.change) if mail.change else None
+        subject = (subject or SUBJECTS[mail.kind]).format(product=self._product)
         values = {
             "product": self._product,
             "subject": subject,
             "recipient": mail.recipient,
+            "change": mail.change or "",
             "product_url": self._product_url,
             **_request_details(mail),
             "until": format_time(mail.until or mail.created_at),

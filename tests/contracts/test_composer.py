@@ -13,6 +13,7 @@ from adapters.mail.jinja_composer import JinjaComposer, format_duration
 from adapters.mail.message import message_bytes
 from application.mail.ports import Composer
 from domain.client_info import ClientInfo
+from domain.factor import ChangeKind
 from domain.outbox import LinkPurpose, MailKind, OutboxMail, RenderedMail
 from tests.support.mail_reader import Reader
 
@@ -29,8 +30,10 @@ PAGES = {
     MailKind.PASSWORD_NEEDED: "reset",
     MailKind.ACCOUNT_CLOSED: "email",
     MailKind.UNDO_INSTEAD: "email",
+    **{kind: "email" for kind in MailKind if kind.has_undo_point},
 }
 COMFORT = {
+    **{kind: "there is nothing to do" for kind in MailKind if kind.has_undo_point},
     MailKind.EMAIL_CHANGE_ASKED: "there is nothing to do",
     MailKind.EMAIL_CHANGED: "there is nothing to do",
     MailKind.EMAIL_RESTORED: "the old password no longer works",
@@ -58,7 +61,8 @@ def composer(request: pytest.FixtureRequest) -> Composer:
 
 
 def mail(kind: MailKind, recipient: str = "ada@example.com") -> OutboxMail:
-    return OutboxMail.queued(kind, recipient, id=UUID(int=7), now=ASKED)
+    change_id = UUID(int=8) if kind.has_undo_point else None
+    return OutboxMail.queued(kind, recipient, id=UUID(int=7), now=ASKED, change_id=change_id)
 
 
 def compose(
@@ -100,9 +104,9 @@ def test_mail_shows_time_device_and_ip_address(composer: Composer, kind: MailKin
 @pytest.mark.parametrize("agent", [*HOSTILE, "<b>Firefox/1.0</b> {{7*7}} Linux", "\u202eFirefox/ Windows"])
 def test_mail_never_shows_a_raw_user_agent(composer: Composer, agent: str) -> None:
     client_info = ClientInfo(ip="203.0.113.7", user_agent=agent)
-    letter = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=client_info), None)
+    letter = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=client_info), SEALED)
     usual = composer.compose(
-        replace(mail(MailKind.PASSWORD_CHANGED), client_info=replace(client_info, user_agent=LINUX)), None
+        replace(mail(MailKind.PASSWORD_CHANGED), client_info=replace(client_info, user_agent=LINUX)), SEALED
     )
     assert Reader(letter.html).tags == Reader(usual.html).tags
     for body in bodies(letter):
@@ -112,7 +116,7 @@ def test_mail_never_shows_a_raw_user_agent(composer: Composer, agent: str) -> No
 
 def test_mail_says_unknown_device_only_if_there_was_a_request(composer: Composer) -> None:
     for body in bodies(
-        composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=ClientInfo(ip="::1")), None)
+        composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=ClientInfo(ip="::1")), SEALED)
     ):
         assert "Device: unknown" in body
     for body in bodies(compose(composer, MailKind.PASSWORD_CHANGED)):
@@ -211,7 +215,8 @@ def test_confirmation_mail_says_that_the_old_address_can_undo(composer: Composer
 def test_restored_account_mail_does_not_say_that_the_password_stays(composer: Composer) -> None:
     letter = compose(composer, MailKind.EMAIL_RESTORED)
     for body in (" ".join(letter.text.split()), " ".join(Reader(letter.html).words)):
-        assert "is its e-mail address again" in body
+        assert "ada@example.com is its e-mail address." in body
+        assert "Any passkeys, authenticator app and recovery codes are those from before." in body
         assert "Someone asked" not in body
         assert "ignore this mail" not in body
         assert "stays as it is" not in body
@@ -251,6 +256,45 @@ def test_hostile_text_is_escaped(composer: Composer, kind: MailKind, hostile: st
     assert (page.tags, page.attributes, page.links) == (usual.tags, usual.attributes, usual.links)
     assert letter.subject == harmless.subject
     assert letter.text.replace(hostile, "ada@example.com") == harmless.text
+
+
+CHANGES = {
+    ChangeKind.PASSKEY_ADDED: (MailKind.FACTOR_ADDED, "A passkey was added", "A passkey was added"),
+    ChangeKind.TOTP_ADDED: (
+        MailKind.FACTOR_ADDED,
+        "An authenticator app was added",
+        "An authenticator app was added",
+    ),
+    ChangeKind.RECOVERY_CODES_REPLACED: (MailKind.FACTOR_ADDED, "Your recovery codes", "earlier ones no longer work"),
+    ChangeKind.PASSKEY_REMOVED: (MailKind.FACTOR_REMOVED, "A passkey was removed", "A passkey was removed"),
+    ChangeKind.TOTP_REMOVED: (MailKind.FACTOR_REMOVED, "An authenticator app was removed", "app was removed"),
+    ChangeKind.RECOVERY_CODE_USED: (MailKind.RECOVERY_CODE_USED, "A recovery code", "It will not work again."),
+    ChangeKind.FACTORS_RESET: (MailKind.FACTORS_RESET, "were removed", "An administrator removed every passkey"),
+    ChangeKind.PASSWORD_CHANGED: (MailKind.PASSWORD_CHANGED, "was changed", "The password of your account"),
+    ChangeKind.SESSION_STOLEN: (MailKind.SESSION_STOLEN, "was logged out", "Someone may have copied the login"),
+    ChangeKind.NEW_DEVICE: (MailKind.NEW_DEVICE, "New login", "from a new device or network"),
+    ChangeKind.PASSKEY_CLONED: (MailKind.NEW_DEVICE, "may have been copied", "the count went back"),
+}
+
+
+@pytest.mark.parametrize("change", ChangeKind)
+def test_mail_says_what_happened_after_the_undo_point(composer: Composer, change: ChangeKind) -> None:
+    kind, subject, words = CHANGES[change]
+    letter = composer.compose(replace(mail(kind), change=change), SEALED)
+    assert subject in letter.subject
+    for body in bodies(letter):
+        assert words in body
+        assert "This button takes your account back to before that time" in body
+        assert "It works for 7 days." in body
+
+
+@pytest.mark.parametrize("kind", [MailKind.PASSWORD_CHANGED, MailKind.SESSION_STOLEN])
+def test_notice_of_the_previous_release_links_to_the_reset_page(composer: Composer, kind: MailKind) -> None:
+    letter = composer.compose(replace(mail(kind), change_id=None), None)
+    assert set(Reader(letter.html).links) == {f"{ORIGIN}/reset"}
+    assert re.findall(r"https?://\S+", letter.text) == [f"{ORIGIN}/reset"]
+    for body in bodies(letter):
+        assert "7 days" not in body
 
 
 @pytest.mark.parametrize("link", ['"><script>', "a&b=c#d?e", "a b\r\nc", "{{7*7}}", "\u2028"])

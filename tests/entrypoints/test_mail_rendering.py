@@ -28,6 +28,7 @@ def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
         id=UUID(int=1),
         now=datetime(2026, 11, 30, 12, 5, tzinfo=UTC),
         client_info=ClientInfo(ip="2001:db8:1234:5678:9abc:def0:1234:5678", user_agent=AGENT),
+        change_id=UUID(int=2) if kind.has_undo_point else None,
     )
     page = tmp_path / f"{kind}.html"
     page.write_text(composer.compose(mail, TOKEN if kind.purpose else None).html)
