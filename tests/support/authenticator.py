@@ -53,13 +53,14 @@ class AuthenticatorData:
 
 @dataclass(kw_only=True)
 class Response:
-    """`client_data_json` and `authenticator_data` replace what would be encoded from the other fields."""
+    """`client_data_json`, `authenticator_data` and `given_signature` replace what follows from the other fields."""
 
     passkey: StoredPasskey
     client_data: Json
     data: AuthenticatorData
     client_data_json: bytes | None = None
     authenticator_data: bytes | None = None
+    given_signature: bytes | None = None
     extension_results: Json = field(default_factory=dict)
 
     def signed_parts(self) -> tuple[bytes, bytes]:
@@ -70,6 +71,8 @@ class Response:
         return client_data, bytes(self.data) if data is None else data
 
     def signature(self) -> bytes:
+        if self.given_signature is not None:
+            return self.given_signature
         client_data, data = self.signed_parts()
         return sign(self.passkey.key, data + sha256(client_data).digest())
 

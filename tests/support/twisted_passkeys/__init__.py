@@ -1,0 +1,22 @@
+"""Several hundred ceremonies of WebAuthn, each valid except for one change."""
+
+from tests.support.twisted_passkeys import (
+    attestation,
+    authenticator_data,
+    client_data,
+    fields,
+    public_keys,
+    signatures,
+)
+from tests.support.twisted_passkeys.twist import ORIGIN, RP_ID, Twist
+
+ALL: list[Twist] = [
+    *client_data.TWISTS,
+    *authenticator_data.TWISTS,
+    *attestation.TWISTS,
+    *public_keys.TWISTS,
+    *fields.TWISTS,
+    *signatures.TWISTS,
+]
+
+__all__ = ["ALL", "ORIGIN", "RP_ID", "Twist"]

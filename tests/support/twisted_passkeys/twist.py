@@ -1,0 +1,107 @@
+"""A valid ceremony of WebAuthn with one part changed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from tests.support.authenticator import Assertion, AuthenticatorData, Creation, Json, SoftwareAuthenticator
+from tests.support.cose import ES256
+
+Step = Literal["registration", "login"]
+Parts = Callable[[Any], None]
+"""Changes a `Creation` or an `Assertion` before it is signed."""
+
+RP_ID, ORIGIN = "example.org", "https://accounts.example.org"
+
+
+def _leave(_: object) -> None:
+    """Change nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twist:
+    """`parts` changes the response before it is signed, and `fields` its JSON afterwards. `reason` is that of
+    `passkey_unsuitable`; None for `factor_invalid`."""
+
+    kind: str
+    name: str
+    step: Step
+    parts: Parts = _leave
+    fields: Callable[[Json], None] = _leave
+    reason: str | None = None
+    algorithm: int = ES256
+
+    def __str__(self) -> str:
+        return f"{self.step}-{self.kind}-{self.name}".replace(" ", "_")
+
+    def credential(self, authenticator: SoftwareAuthenticator, options: Mapping[str, Any]) -> Json:
+        response: Creation | Assertion
+        if self.step == "registration":
+            response = authenticator.creation(options)
+        else:
+            response = authenticator.assertion(options)
+        self.parts(response)
+        credential = response.json()
+        self.fields(credential)
+        return credential
+
+
+def in_both(kind: str, changes: Mapping[str, Parts]) -> list[Twist]:
+    """The same changes at registration and at login."""
+    at_login = [Twist(kind=kind, name=name, step="login", parts=parts) for name, parts in changes.items()]
+    return at_login + [replace(twist, step="registration") for twist in at_login]
+
+
+def client_data(**changes: object) -> Parts:
+    return lambda response: response.client_data.update(changes)
+
+
+def client_data_bytes(change: Callable[[bytes], bytes]) -> Parts:
+    def twist(response: Creation | Assertion) -> None:
+        response.client_data_json = change(response.signed_parts()[0])
+
+    return twist
+
+
+def data(**changes: object) -> Parts:
+    def twist(response: Creation | Assertion) -> None:
+        response.data = replace(response.data, **changes)  # type: ignore[arg-type]
+
+    return twist
+
+
+def flags(change: Callable[[int], int], *, extensions: bytes = b"") -> Parts:
+    def twist(response: Creation | Assertion) -> None:
+        response.data.flags = change(response.data.flags)
+        response.data.extensions = extensions
+
+    return twist
+
+
+def data_bytes(change: Callable[[bytes], bytes]) -> Parts:
+    def twist(response: Creation | Assertion) -> None:
+        response.authenticator_data = change(bytes(response.data))
+
+    return twist
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """With one bit changed."""
+    changed = bytearray(data)
+    changed[at] ^= 1
+    return bytes(changed)
+
+
+__all__ = [
+    "ORIGIN",
+    "RP_ID",
+    "AuthenticatorData",
+    "Twist",
+    "client_data",
+    "client_data_bytes",
+    "data",
+    "data_bytes",
+    "flags",
+    "flipped",
+    "in_both",
+]
