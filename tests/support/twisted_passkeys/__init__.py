@@ -8,7 +8,7 @@ from tests.support.twisted_passkeys import (
     public_keys,
     signatures,
 )
-from tests.support.twisted_passkeys.twist import ORIGIN, RP_ID, Twist
+from tests.support.twisted_passkeys.twist import Twist
 
 ALL: list[Twist] = [
     *client_data.TWISTS,
@@ -19,4 +19,4 @@ ALL: list[Twist] = [
     *signatures.TWISTS,
 ]
 
-__all__ = ["ALL", "ORIGIN", "RP_ID", "Twist"]
+__all__ = ["ALL", "Twist"]

@@ -16,9 +16,8 @@ from tests.support.authenticator import (
     Assertion,
     Creation,
 )
+from tests.support.passkeys import ORIGIN, RP_ID
 from tests.support.twisted_passkeys.twist import (
-    ORIGIN,
-    RP_ID,
     Parts,
     Twist,
     data,

@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from tests.support.authenticator import Assertion, AuthenticatorData, Creation, Json, SoftwareAuthenticator
+from tests.support.authenticator import Assertion, Creation, Json, SoftwareAuthenticator
 from tests.support.cose import ES256
 
 Step = Literal["registration", "login"]
 Parts = Callable[[Any], None]
 """Changes a `Creation` or an `Assertion` before it is signed."""
-
-RP_ID, ORIGIN = "example.org", "https://accounts.example.org"
 
 
 def _leave(_: object) -> None:
@@ -90,18 +88,3 @@ def flipped(data: bytes, at: int) -> bytes:
     changed = bytearray(data)
     changed[at] ^= 1
     return bytes(changed)
-
-
-__all__ = [
-    "ORIGIN",
-    "RP_ID",
-    "AuthenticatorData",
-    "Twist",
-    "client_data",
-    "client_data_bytes",
-    "data",
-    "data_bytes",
-    "flags",
-    "flipped",
-    "in_both",
-]
