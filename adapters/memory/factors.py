@@ -17,9 +17,9 @@ class MemoryFactors(Factors):
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    async def by_user(self, user_id: UUID) -> Sequence[Factor]:
+    async def by_user(self, user_id: UUID, *, removed: bool = False) -> Sequence[Factor]:
         await checkpoint()
-        return self._in_use(user_id) if user_id in self._rows.users else []
+        return [one for one in self._of(user_id) if removed or one.removed_in is None]
 
     async def by_credential_id(self, credential_id: bytes) -> tuple[Factor, User] | None:
         await checkpoint()
@@ -36,9 +36,8 @@ class MemoryFactors(Factors):
         stored = (one.passkey for one in self._rows.factors.values())
         if new and any(passkey and passkey.credential_id == new.credential_id for passkey in stored):
             return False
-        for factor_id in replacing:
-            replaced = self._rows.factors[factor_id]
-            self._rows.factors[factor_id] = replaced.removed(factor.added_in, factor.created_at)
+        for replaced in [one for one in self._in_use(factor.user_id) if one.id in replacing]:
+            self._keep(replaced.removed(factor.added_in, factor.created_at))
         self._rows.factors[factor.id] = factor
         self._changed(factor.user_id)
         return True
@@ -46,7 +45,7 @@ class MemoryFactors(Factors):
     async def remove(self, user_id: UUID, factor_ids: Sequence[UUID], *, now: datetime) -> User | None:
         await checkpoint()
         in_use = {factor.id: factor for factor in self._in_use(user_id)}
-        if not set(factor_ids) <= in_use.keys():
+        if user_id not in self._rows.users or not set(factor_ids) <= in_use.keys():
             return None
         version = self._rows.users[user_id].factor_version + 1
         for factor_id in factor_ids:
@@ -62,16 +61,16 @@ class MemoryFactors(Factors):
 
     async def use_totp(self, factor_id: UUID, *, step: int, now: datetime) -> bool:
         await checkpoint()
-        factor = self._rows.factors.get(factor_id)
-        if factor is None or factor.removed_in is not None or factor.totp is None or factor.totp.last_step >= step:
+        factor = self._usable(factor_id)
+        if factor is None or factor.totp is None or factor.totp.last_step >= step:
             return False
         self._keep(replace(factor, credential=replace(factor.totp, last_step=step), last_used_at=now))
         return True
 
     async def use_passkey(self, factor_id: UUID, *, sign_count: int, backed_up: bool, now: datetime) -> bool:
         await checkpoint()
-        factor = self._rows.factors.get(factor_id)
-        if factor is None or factor.removed_in is not None or factor.passkey is None:
+        factor = self._usable(factor_id)
+        if factor is None or factor.passkey is None:
             return False
         # Never lower, so that a regress stays visible.
         count = max(sign_count, factor.passkey.sign_count)
@@ -117,6 +116,11 @@ class MemoryFactors(Factors):
         await checkpoint()
         return self._rows.undo_points.get(point_id)
 
+    async def undo_points(self, user_id: UUID) -> Sequence[UndoPoint]:
+        await checkpoint()
+        points = [one for one in self._rows.undo_points.values() if one.user_id == user_id]
+        return sorted(points, key=lambda one: one.id, reverse=True) if user_id in self._rows.users else []
+
     async def restore(self, user_id: UUID, version: int, *, now: datetime) -> User | None:
         await checkpoint()
         user = self._rows.users.get(user_id)
@@ -161,12 +165,20 @@ class MemoryFactors(Factors):
         was_open, self._rows.enrolment_open = self._rows.enrolment_open, True
         return not was_open
 
+    def _of(self, user_id: UUID) -> list[Factor]:
+        if user_id not in self._rows.users:
+            return []
+        return sorted((one for one in self._rows.factors.values() if one.user_id == user_id), key=lambda one: one.id)
+
     def _in_use(self, user_id: UUID) -> list[Factor]:
-        factors = [one for one in self._rows.factors.values() if one.user_id == user_id and one.removed_in is None]
-        return sorted(factors, key=lambda one: one.id)
+        return [one for one in self._of(user_id) if one.removed_in is None]
+
+    def _usable(self, factor_id: UUID) -> Factor | None:
+        factor = self._rows.factors.get(factor_id)
+        return None if factor is None or factor not in self._in_use(factor.user_id) else factor
 
     def _codes(self, user_id: UUID) -> list[RecoveryCode]:
-        codes = self._rows.recovery_codes.values()
+        codes = self._rows.recovery_codes.values() if user_id in self._rows.users else ()
         return [code for code in codes if code.user_id == user_id and code.removed_in is None]
 
     def _remove_codes(self, user_id: UUID, version: int, now: datetime) -> None:

@@ -27,9 +27,9 @@ class PostgresFactors(Factors):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def by_user(self, user_id: UUID) -> Sequence[Factor]:
-        query = select(factors).join(users, users.c.id == factors.c.user_id)
-        query = query.where(_in_use(factors, user_id), users.c.deleted_at.is_(None)).order_by(factors.c.id)
+    async def by_user(self, user_id: UUID, *, removed: bool = False) -> Sequence[Factor]:
+        query = select(factors).where(_of(factors, user_id)).order_by(factors.c.id)
+        query = query if removed else query.where(factors.c.removed_in.is_(None))
         return [factor_of(row) for row in await self._connection.fetch(query)]
 
     async def by_credential_id(self, credential_id: bytes) -> tuple[Factor, User] | None:
@@ -47,15 +47,15 @@ class PostgresFactors(Factors):
         if not await self._connection.execute(new):
             return False
         if replacing:
-            removed = update(factors).where(among(factors.c.id, replacing))
+            removed = update(factors).where(_in_use(factors, factor.user_id), among(factors.c.id, replacing))
             values = {"removed_in": factor.added_in, "removed_at": factor.created_at}
             await self._connection.execute(removed.values(values))
         await self._changed(factor.user_id)
         return True
 
     async def remove(self, user_id: UUID, factor_ids: Sequence[UUID], *, now: datetime) -> User | None:
-        in_use = await self._connection.fetch_column(select(factors.c.id).where(_in_use(factors, user_id)))
-        if not set(factor_ids) <= set(in_use):
+        in_use = {factor.id for factor in await self.by_user(user_id)}
+        if not set(factor_ids) <= in_use:
             return None
         values = {"removed_in": _next_version(user_id), "removed_at": now}
         await self._connection.execute(update(factors).where(among(factors.c.id, factor_ids)).values(values))
@@ -66,18 +66,17 @@ class PostgresFactors(Factors):
         return await self._changed(user_id)
 
     async def rename(self, user_id: UUID, factor_id: UUID, name: str) -> Factor | None:
-        present = select(users.c.id).where(users.c.id == user_id, users.c.deleted_at.is_(None)).exists()
-        renamed = update(factors).where(_in_use(factors, user_id), factors.c.id == factor_id, present)
+        renamed = update(factors).where(_in_use(factors, user_id), factors.c.id == factor_id)
         row = await self._connection.fetch_row(renamed.values(name=name).returning(factors))
         return None if row is None else factor_of(row)
 
     async def use_totp(self, factor_id: UUID, *, step: int, now: datetime) -> bool:
-        unused = and_(factors.c.id == factor_id, factors.c.removed_in.is_(None), factors.c.last_step < step)
-        used = update(factors).where(unused).values(last_step=step, last_used_at=now)
+        used = update(factors).where(_usable(factor_id), factors.c.last_step < step)
+        used = used.values(last_step=step, last_used_at=now)
         return await self._connection.execute(used) == 1
 
     async def use_passkey(self, factor_id: UUID, *, sign_count: int, backed_up: bool, now: datetime) -> bool:
-        used = update(factors).where(factors.c.id == factor_id, factors.c.removed_in.is_(None))
+        used = update(factors).where(_usable(factor_id), factors.c.sign_count.is_not(None))
         # Never lower, so that a regress stays visible.
         count = func.greatest(factors.c.sign_count, sign_count)
         values = {"sign_count": count, "backed_up": backed_up, "last_used_at": now}
@@ -114,6 +113,10 @@ class PostgresFactors(Factors):
     async def undo_point(self, point_id: UUID) -> UndoPoint | None:
         row = await self._connection.fetch_row(select(undo_points).where(undo_points.c.id == point_id))
         return None if row is None else undo_point_of(row)
+
+    async def undo_points(self, user_id: UUID) -> Sequence[UndoPoint]:
+        query = select(undo_points).where(_of(undo_points, user_id)).order_by(undo_points.c.id.desc())
+        return [undo_point_of(row) for row in await self._connection.fetch(query)]
 
     async def restore(self, user_id: UUID, version: int, *, now: datetime) -> User | None:
         for table in (factors, recovery_codes):
@@ -159,13 +162,23 @@ class PostgresFactors(Factors):
             "factor_version": users.c.factor_version + 1,
         }
         row = await self._connection.fetch_row(
-            update(users).where(users.c.id == user_id).values(values).returning(users)
+            update(users).where(users.c.id == user_id, users.c.deleted_at.is_(None)).values(values).returning(users)
         )
         return None if row is None else user_of(row)
 
 
+def _of(table: Table, user_id: UUID) -> ColumnElement[bool]:
+    present = select(users.c.id).where(users.c.id == user_id, users.c.deleted_at.is_(None))
+    return and_(table.c.user_id == user_id, present.correlate(None).exists())
+
+
 def _in_use(table: Table, user_id: UUID) -> ColumnElement[bool]:
-    return and_(table.c.user_id == user_id, table.c.removed_in.is_(None))
+    return and_(_of(table, user_id), table.c.removed_in.is_(None))
+
+
+def _usable(factor_id: UUID) -> ColumnElement[bool]:
+    present = select(users.c.id).where(users.c.id == factors.c.user_id, users.c.deleted_at.is_(None))
+    return and_(factors.c.id == factor_id, factors.c.removed_in.is_(None), present.exists())
 
 
 def _next_version(user_id: UUID) -> ColumnElement[int]:

@@ -13,8 +13,8 @@ class Factors(Protocol):
     """Lock the user before adding, removing or restoring anything. These methods also raise the user's factor version
     and update `User.factors`. The factors of a deleted user are not found."""
 
-    async def by_user(self, user_id: UUID) -> Sequence[Factor]:
-        """The factors in use, oldest first."""
+    async def by_user(self, user_id: UUID, *, removed: bool = False) -> Sequence[Factor]:
+        """The factors in use, oldest first; with `removed` also those that were removed and not purged yet."""
         ...
 
     async def by_credential_id(self, credential_id: bytes) -> tuple[Factor, User] | None:
@@ -62,7 +62,13 @@ class Factors(Protocol):
 
     async def add_undo_point(self, point: UndoPoint) -> None: ...
 
-    async def undo_point(self, point_id: UUID) -> UndoPoint | None: ...
+    async def undo_point(self, point_id: UUID) -> UndoPoint | None:
+        """Also of a deleted user."""
+        ...
+
+    async def undo_points(self, user_id: UUID) -> Sequence[UndoPoint]:
+        """All stored ones of the user, newest first."""
+        ...
 
     async def restore(self, user_id: UUID, version: int, *, now: datetime) -> User | None:
         """Restore the factors and recovery codes of that factor version, as a new version. Later undo points and
