@@ -4,6 +4,7 @@ import os
 
 from dependency_injector import containers, providers
 
+from adapters.factors.aes_gcm_box import AesGcmBox
 from adapters.factors.pyotp_codes import PyotpCodes
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
@@ -77,7 +78,10 @@ class Adapters(containers.DeclarativeContainer):
     )
     passkeys = providers.ThreadSafeSingleton(factories.make_passkeys, settings)
     one_time_passwords = providers.ThreadSafeSingleton(PyotpCodes, issuer=settings.provided.name)
-    secret_box = providers.ThreadSafeSingleton(factories.make_secret_box, settings)
+    encryption_keys = providers.ThreadSafeSingleton(factories.make_encryption_keys, settings)
+    secret_box = providers.ThreadSafeSingleton(
+        AesGcmBox, encryption_keys.provided.current, reload=encryption_keys.provided.reload
+    )
     step_up_ttl = settings.provided.step_up_ttl
     factor_required_from = settings.provided.factor_required_from
     composer = providers.ThreadSafeSingleton(factories.make_composer, settings)

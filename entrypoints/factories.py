@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from adapters.caller import Caller, current_caller, serve
-from adapters.factors.aes_gcm_box import AesGcmBox
+from adapters.factors.encryption_keys import ReloadingKeys
 from adapters.factors.webauthn_passkeys import WebauthnPasskeys
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
@@ -27,6 +27,7 @@ from application.mail.ports import Mailer
 from application.ports import Clock
 from domain.password import PasswordPolicy
 from entrypoints.settings import LONGEST_ACCESS, Settings
+from entrypoints.settings.tokens import secrets as parse_secrets
 
 
 def now() -> datetime:
@@ -55,8 +56,8 @@ def make_passkeys(settings: Settings) -> WebauthnPasskeys:
     )
 
 
-def make_secret_box(settings: Settings) -> AesGcmBox:
-    return AesGcmBox(lambda: settings.encryption_keys)
+def make_encryption_keys(settings: Settings) -> ReloadingKeys:
+    return ReloadingKeys(settings.encryption_keys, settings.encryption_keys_file, parse=parse_secrets)
 
 
 def make_hasher(settings: Settings) -> Argon2Hasher:

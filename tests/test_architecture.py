@@ -162,6 +162,7 @@ CALLABLES = {
     "Connection": "what repositories send statements through",
     "Database": "the pool of connections",
     "ReloadingKeyStore": "the signing keys, which a codec reads",
+    "ReloadingKeys": "the encryption keys, which a box reads",
     "LostRevocations": "what the page of numbers and doctor ask",
     "MemoryStore": "its begin is the callable Begin",
     "PostgresBacklog": "what the page of numbers asks",

@@ -14,37 +14,45 @@ EncryptionKeys = Callable[[], Sequence[bytes]]
 
 _VERSION = b"\x01"
 _NAME_LENGTH, _NONCE_LENGTH = 8, 12
+HEADER_LENGTH = len(_VERSION) + _NAME_LENGTH
 
 
 class AesGcmBox(SecretBox):
-    """An encrypted secret is: version, name of the key, nonce, ciphertext with tag. The newest key encrypts, all
-    decrypt."""
+    """An encrypted secret is: version and name of the key (the header), nonce, ciphertext with tag. The newest key
+    encrypts, all decrypt. For a secret of an unknown key, `reload` reads the keys again: another process may have
+    read them before."""
 
-    def __init__(self, keys: EncryptionKeys) -> None:
-        self._keys = keys
+    def __init__(self, keys: EncryptionKeys, *, reload: Callable[[], None] = lambda: None) -> None:
+        self._keys, self._reload = keys, reload
 
     def encrypt(self, secret: bytes, *, context: bytes) -> bytes:
         key = self._keys()[0]
         nonce = os.urandom(_NONCE_LENGTH)
-        return _VERSION + key_name(key) + nonce + _cipher(key).encrypt(nonce, secret, context)
+        return header(key) + nonce + _cipher(key).encrypt(nonce, secret, context)
 
     def decrypt(self, encrypted: bytes, *, context: bytes) -> bytes | None:
-        key = next((key for key in self._keys() if encrypted.startswith(_VERSION + key_name(key))), None)
+        key = self._key_of(encrypted)
+        if key is None:
+            self._reload()
+            key = self._key_of(encrypted)
         if key is None:
             return None
-        body = encrypted[1 + _NAME_LENGTH :]
+        body = encrypted[HEADER_LENGTH:]
         try:
             return _cipher(key).decrypt(body[:_NONCE_LENGTH], body[_NONCE_LENGTH:], context)
         except (InvalidTag, ValueError):
             return None
 
     def is_current(self, encrypted: bytes) -> bool:
-        return encrypted.startswith(_VERSION + key_name(self._keys()[0]))
+        return encrypted.startswith(header(self._keys()[0]))
+
+    def _key_of(self, encrypted: bytes) -> bytes | None:
+        return next((key for key in self._keys() if encrypted.startswith(header(key))), None)
 
 
-def key_name(key: bytes) -> bytes:
-    """Identifies a key without revealing it."""
-    return hashlib.sha256(b"latchkey.encryption.name:" + key).digest()[:_NAME_LENGTH]
+def header(key: bytes) -> bytes:
+    """The beginning of all secrets that the key has encrypted. It does not reveal the key."""
+    return _VERSION + hashlib.sha256(b"latchkey.encryption.name:" + key).digest()[:_NAME_LENGTH]
 
 
 def _cipher(key: bytes) -> AESGCM:

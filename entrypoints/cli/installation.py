@@ -31,5 +31,11 @@ def hint(error: SettingsError) -> str:
     return "\nSet what is missing, or start `make run` first (for another data folder, set LATCHKEY_DATA_DIR)."
 
 
-_ELSEWHERE = {"LATCHKEY_DATABASE_URL", "LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS", "LATCHKEY_PUBLIC_URL"}
+_ELSEWHERE = {
+    "LATCHKEY_DATABASE_URL",
+    "LATCHKEY_SECRET_KEY",
+    "LATCHKEY_ENCRYPTION_KEYS",
+    "LATCHKEY_SIGNING_KEYS",
+    "LATCHKEY_PUBLIC_URL",
+}
 """Settings that are required in production and have a default in development."""

@@ -94,6 +94,7 @@ def run(stop: StopFlag) -> int:
 
 def print_banner(environ: dict[str, str], *, mailbox: bool) -> None:
     host = reachable_at(environ["LATCHKEY_HOST"])
+    host = "localhost" if host == "127.0.0.1" else host  # passkeys need a domain
     url = f"http://{f'[{host}]' if ':' in host else host}:{environ['LATCHKEY_PORT']}"
     info("")
     info(f"  Latchkey   {url}")

@@ -64,6 +64,12 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
                 failure="signing_keys_check_failed",
                 delay=KEYS_INTERVAL,
             ),
+            repeat(
+                partial(asyncio.to_thread, container.encryption_keys().reload),
+                interval=KEYS_INTERVAL,
+                failure="encryption_keys_check_failed",
+                delay=KEYS_INTERVAL,
+            ),
             # Counts revocations that Redis holds and PostgreSQL does not know.
             repeat(
                 container.lost_revocations().count_if_possible,

@@ -12,6 +12,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Literal
 
+from entrypoints.settings.development_secrets import encryption_keys
+from entrypoints.settings.factors import conflicts
 from entrypoints.settings.files import in_root, set_names
 from entrypoints.settings.reader import SettingsError, SettingsReader
 from entrypoints.settings.settings import ROWS, Settings
@@ -39,10 +41,14 @@ def load(
     if mails and not reader.is_set("MAIL_DIR"):
         rows["smtp_url"] = replace(rows["smtp_url"], optional=False)
     values = {field: reader.read(row) for field, row in rows.items()}
+    for name, problem in conflicts(values):
+        reader.report(name, problem)
     reader.raise_problems()
+    made = encryption_keys(reader.data_dir) if not reader.is_set("ENCRYPTION_KEYS") else None
     return Settings(
         **values,
         embedded=not reader.is_set("DATABASE_URL"),
+        encryption_keys_file=reader.file("ENCRYPTION_KEYS") or made,
         unknown=reader.unknown,
         service_links=reader.service_links,
     )

@@ -6,16 +6,27 @@ import shutil
 import tempfile
 from pathlib import Path
 
+DEVELOPMENT_KEYS = "encryption_key"
+"""The file in the data folder with the list of encryption keys."""
+
 
 def secret_key(folder: Path) -> bytes:
-    return _secret(_home(folder) / "secret_key")
+    return _secret(_home(folder) / "secret_key").read_bytes()
 
 
-def encryption_key(folder: Path) -> bytes:
-    return _secret(_home(folder) / "encryption_key")
+def encryption_keys(folder: Path) -> Path:
+    return _secret(_home(folder) / DEVELOPMENT_KEYS)
 
 
-def _secret(path: Path) -> bytes:
+def add_encryption_key(file: Path) -> None:
+    """Put a new key at the front of the list."""
+    draft = file.with_name(f"{file.name}.{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(f"{secrets.token_hex(32)},{file.read_text()}")
+    draft.rename(file)
+
+
+def _secret(path: Path) -> Path:
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         draft.touch(mode=0o600)
@@ -26,7 +37,7 @@ def _secret(path: Path) -> bytes:
             pass
         finally:
             draft.unlink()
-    return path.read_bytes()
+    return path
 
 
 def signing_keys(folder: Path) -> Path:

@@ -10,9 +10,9 @@ from entrypoints.settings.reader import SettingsReader
 from entrypoints.settings.setting import setting
 from entrypoints.settings.storage import split_url
 
-_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
-_PUBLIC = re.compile(rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/{_SEGMENT})*/?")
+_PUBLIC = re.compile(rf"https?://(?:{LABEL}(?:\.{LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/{_SEGMENT})*/?")
 _NOT_IN_URLS = set("<>\"'`{}|\\^")
 
 
@@ -63,7 +63,8 @@ def over_https(url: str) -> None:
 
 
 def _local_origin(reader: SettingsReader) -> str:
-    return f"http://127.0.0.1:{reader.value('PORT') or 8000}"
+    # Passkeys need a domain, so this is no IP address.
+    return f"http://localhost:{reader.value('PORT') or 8000}"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

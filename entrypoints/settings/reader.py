@@ -4,11 +4,12 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
 
-from entrypoints.settings.files import FILE, ROOT, set_names, text_of
+from entrypoints.settings.files import FILE, ROOT, in_root, set_names, text_of
 from entrypoints.settings.service_links import is_service_link, without_service_links
 from entrypoints.settings.setting import Setting
 
@@ -40,6 +41,9 @@ class SettingsReader:
         if self._problems:
             raise SettingsError("\n".join(self._problems))
 
+    def report(self, name: str, problem: str) -> None:
+        self._problems.append(f"LATCHKEY_{name}: {problem}")
+
     def is_set(self, name: str) -> bool:
         return f"LATCHKEY_{name}" in set_names(self._values)
 
@@ -53,6 +57,11 @@ class SettingsReader:
             if not read_before:
                 self._problems.append(str(error))
             return None
+
+    def file(self, name: str) -> Path | None:
+        """The file that the value comes from; None if it comes from the environment or is not set."""
+        path = self._values.get(f"LATCHKEY_{name}{FILE}")
+        return None if path is None else in_root(path)
 
     @property
     def unknown(self) -> tuple[str, ...]:

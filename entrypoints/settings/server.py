@@ -29,10 +29,10 @@ def origins(text: str) -> tuple[str, ...]:
         named = _ORIGIN.fullmatch(origin)
         if named is None or int(named["port"] or 1) not in range(1, 65536):
             raise ValueError("must be a list of origins such as https://app.example.org or capacitor://localhost")
-    return tuple(map(_without_implied_port, origins_given))
+    return tuple(map(without_implied_port, origins_given))
 
 
-def _without_implied_port(origin: str) -> str:
+def without_implied_port(origin: str) -> str:
     scheme, _, _ = origin.partition(":")
     return origin.removesuffix({"https": ":443", "http": ":80"}.get(scheme, "/"))
 

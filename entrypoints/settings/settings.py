@@ -1,6 +1,7 @@
 """The settings object: all settings, and values derived from them."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from entrypoints.listening import LOOPBACK_HOSTS, listens_everywhere
@@ -8,7 +9,7 @@ from entrypoints.settings.factors import Factors
 from entrypoints.settings.mail import Mail
 from entrypoints.settings.passwords import Passwords
 from entrypoints.settings.product import Product
-from entrypoints.settings.server import Server
+from entrypoints.settings.server import Server, without_implied_port
 from entrypoints.settings.setting import Setting
 from entrypoints.settings.storage import Storage
 from entrypoints.settings.tokens import Tokens
@@ -20,6 +21,8 @@ GROUPS = (Storage, Product, Mail, Tokens, Factors, Passwords, Server)
 class Settings(Storage, Product, Mail, Tokens, Factors, Passwords, Server):
     embedded: bool
     """Whether the database is that of `make run`."""
+    encryption_keys_file: Path | None = field(default=None, compare=False)
+    """The file with the encryption keys, which can change; None if they are in the environment."""
     unknown: tuple[str, ...] = ()
     service_links: tuple[str, ...] = ()
     """Names of settings that are ignored, because Kubernetes or Docker has set them."""
@@ -44,8 +47,9 @@ class Settings(Storage, Product, Mail, Tokens, Factors, Passwords, Server):
 
     @property
     def all_passkey_origins(self) -> tuple[str, ...]:
+        """Exact origins, as browsers and apps send them."""
         parts = urlsplit(self.public_url)
-        return tuple(dict.fromkeys((f"{parts.scheme}://{parts.netloc}", *self.passkey_origins)))
+        return tuple(dict.fromkeys((without_implied_port(f"{parts.scheme}://{parts.netloc}"), *self.passkey_origins)))
 
     @property
     def own_hosts(self) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ def test_full_disk_under_the_log_does_not_stop_the_api(isolated_service: Service
         make_key(isolated_service.folder / "keys")
         secrets = {
             "LATCHKEY_SECRET_KEY": token_hex(32),
+            "LATCHKEY_ENCRYPTION_KEYS": token_hex(32),
             "LATCHKEY_SIGNING_KEYS": str(isolated_service.folder / "keys"),
         }
         isolated_service.environ |= {

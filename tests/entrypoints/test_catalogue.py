@@ -323,6 +323,7 @@ def production(isolated_service: Service) -> Service:
         "LATCHKEY_PUBLIC_URL": isolated_service.url,
         "LATCHKEY_SECRET_KEY": development.secret_keys[0].decode(),
         "LATCHKEY_SIGNING_KEYS": str(development.signing_keys),
+        "LATCHKEY_ENCRYPTION_KEYS": development.encryption_keys[0].decode(),
     }
     isolated_service.start_worker()
     isolated_service.start_api()
@@ -332,6 +333,7 @@ def production(isolated_service: Service) -> Service:
 def test_no_secret_is_logged_stored_in_redis_or_returned(production: Service) -> None:
     spy = SecretProbe(production)
     spy.secret(production.environ["LATCHKEY_SECRET_KEY"])
+    spy.secret(production.environ["LATCHKEY_ENCRYPTION_KEYS"])
     for pem in Path(production.environ["LATCHKEY_SIGNING_KEYS"]).iterdir():
         spy.secrets |= {line for line in pem.read_text().splitlines() if "-----" not in line}
     for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL"):

@@ -74,6 +74,7 @@ def test_command_without_a_database_names_the_one_of_make_run(service: Service, 
         ("LATCHKEY_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
         ("LATCHKEY_SIGNING_KEYS", "/etc/latchkey/keys"),
         ("LATCHKEY_PUBLIC_URL", "https://accounts.example.org"),
+        ("LATCHKEY_ENCRYPTION_KEYS", "0123456789abcdef0123456789abcdef"),
     ],
 )
 def test_commands_refuse_the_development_database_with_production_settings(name: str, value: str) -> None:
@@ -88,12 +89,12 @@ def test_commands_refuse_the_development_database_with_production_settings(name:
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
-        (("DATABASE_URL",), ("REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS")),
+        (("DATABASE_URL",), ("REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS", "ENCRYPTION_KEYS")),
         (("DATABASE_URL", "ENV"), ("REDIS_URL",)),
         (("REDIS_URL",), ("DATABASE_URL",)),
         (("REDIS_URL", "ENV"), ("DATABASE_URL",)),
-        (("DATABASE_URL", "SECRET_KEY"), ("REDIS_URL", "PUBLIC_URL", "SIGNING_KEYS")),
-        (("DATABASE_URL", "REDIS_URL"), ("PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS")),
+        (("DATABASE_URL", "SECRET_KEY"), ("REDIS_URL", "PUBLIC_URL", "SIGNING_KEYS", "ENCRYPTION_KEYS")),
+        (("DATABASE_URL", "REDIS_URL"), ("PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS", "ENCRYPTION_KEYS")),
         (("REDIS_URL", "SECRET_KEY"), ("DATABASE_URL",)),
         (("SMTP_URL", "SECRET_KEY"), ("DATABASE_URL",)),
     ],

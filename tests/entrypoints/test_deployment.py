@@ -193,6 +193,7 @@ def test_kubernetes_settings_are_valid_in_production(name: str, tmp_path: Path) 
     make_key(tmp_path / "latchkey-keys")
     compose = OWN_SERVICES["api"]["environment"]
     secrets = {"database_url": "postgresql://u@h/d", "secret_key": token_hex(32)}
+    secrets["encryption_keys"] = token_hex(32)
     secrets |= {"redis_url": compose["LATCHKEY_REDIS_URL"], "smtp_url": compose["LATCHKEY_SMTP_URL"]}
     (tmp_path / "latchkey").mkdir()
     for file, text in secrets.items():

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
@@ -94,6 +95,7 @@ def test_environment_file_needs_no_quotes_or_expansion(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"[A-Za-z0-9:/@._+-]+", value) for value in written.values())
     keys = tmp_path / "latchkey-keys"
     keys.mkdir()
+    Path(written["LATCHKEY_ENCRYPTION_KEYS_FILE"]).write_text(token_hex(32))
     rotate = [sys.executable, "-m", "entrypoints.cli", "keys", "rotate"]
     subprocess.run(rotate, env=written, cwd=ROOT, capture_output=True, check=True)
     settings = load(written, default_env="production", mails=True)

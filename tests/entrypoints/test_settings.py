@@ -26,10 +26,12 @@ from adapters.tokens.pem_keys import Algorithm
 from application.ports import PasswordMatch
 from domain.outbox import MailKind, OutboxMail, RenderedMail
 from domain.refusals import Refusal
+from domain.role import Role
 from entrypoints.container import Container
 from entrypoints.devserver.run import environment
 from entrypoints.factories import make_composer, make_mailer
 from entrypoints.settings import Settings, SettingsError, load
+from entrypoints.settings.development_secrets import add_encryption_key
 from entrypoints.settings.passwords import argon2
 from entrypoints.settings.settings import ROWS
 from entrypoints.settings.tokens import secrets as parse_secrets
@@ -37,6 +39,8 @@ from tests.support.key_files import load_keys
 from tests.support.service import ROOT
 
 GOOD = sha256(b"any").hexdigest()
+ANDROID = f"android:apk-key-hash:{'aB_-' * 10}xyz"
+ENCRYPTION_KEY = sha256(b"other").hexdigest()
 VARIABLES = {row.variable for row in ROWS.values()}
 
 
@@ -65,6 +69,7 @@ def production(tmp_path: Path) -> dict[str, str]:
         "LATCHKEY_PUBLIC_URL": "https://accounts.good.example",
         "LATCHKEY_SECRET_KEY": GOOD,
         "LATCHKEY_SIGNING_KEYS": str(tmp_path / "keys"),
+        "LATCHKEY_ENCRYPTION_KEYS": ENCRYPTION_KEY,
     }
 
 
@@ -81,7 +86,7 @@ def test_development_requires_only_the_engine_urls(development: dict[str, str], 
     settings = load(development)
     assert settings.development
     assert (settings.host, settings.port, settings.processes) == ("127.0.0.1", 8000, 1)
-    assert settings.public_url == "http://127.0.0.1:8000"
+    assert settings.public_url == "http://localhost:8000"
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(minutes=10), timedelta(days=7))
     assert (settings.session_ttl, settings.max_sessions) == (timedelta(days=30), 100)
     assert settings.password_min_length == 15
@@ -111,6 +116,7 @@ def test_development_secrets_are_created_once_and_private(development: dict[str,
     first, second = load(development), load(development)
     assert first == second
     assert len(first.secret_keys[0]) >= 32
+    assert len(first.encryption_keys[0]) >= 32
     assert len(load_keys(first.signing_keys)) == 1
     for path in (first.data_dir, *first.data_dir.rglob("*")):
         assert path.stat().st_mode & 0o077 == 0, path
@@ -120,7 +126,8 @@ def test_concurrent_processes_agree_on_the_secrets(development: dict[str, str]) 
     script = (
         "import sys; from entrypoints.settings import load; from tests.support.key_files import load_keys\n"
         "print('ready', flush=True); sys.stdin.readline(); s = load()\n"
-        "print(s.secret_keys[0].decode(), [key.kid for key in load_keys(s.signing_keys)], flush=True)\n"
+        "print(s.secret_keys[0].decode(), s.encryption_keys[0].decode(), end=' ')\n"
+        "print([key.kid for key in load_keys(s.signing_keys)], flush=True)\n"
     )
     started = [
         subprocess.Popen(
@@ -143,7 +150,11 @@ def test_concurrent_processes_agree_on_the_secrets(development: dict[str, str]) 
     outputs = [process.communicate(timeout=60)[0] for process in started]
     assert len(set(outputs)) == 1, outputs
     assert outputs[0].count("'") == 2
-    assert sorted(path.name for path in Path(development["LATCHKEY_DATA_DIR"]).iterdir()) == ["keys", "secret_key"]
+    assert sorted(path.name for path in Path(development["LATCHKEY_DATA_DIR"]).iterdir()) == [
+        "encryption_key",
+        "keys",
+        "secret_key",
+    ]
 
 
 def test_production_reads_everything_from_the_environment(production: dict[str, str]) -> None:
@@ -173,6 +184,7 @@ def test_production_names_every_missing_setting_together() -> None:
                 "LATCHKEY_PUBLIC_URL",
                 "LATCHKEY_SECRET_KEY",
                 "LATCHKEY_SIGNING_KEYS",
+                "LATCHKEY_ENCRYPTION_KEYS",
             ),
             "must be set",
         )
@@ -399,6 +411,33 @@ def test_production_refuses_a_wide_range_of_proxies(
             ],
         ),
         ("SIGNING_KEYS", ["/nowhere/at/all", "/dev/null"]),
+        ("ENCRYPTION_KEYS", ["hunter2", "a" * 64, GOOD, f"{GOOD[::-1]},{GOOD}", f"{GOOD[::-1]},{GOOD[::-1]}"]),
+        (
+            "RP_ID",
+            [
+                *(
+                    "https://good.example",
+                    "good.example:443",
+                    "good.example/",
+                    "GOOD.example",
+                    "*.good.example",
+                    ".",
+                    "-",
+                ),
+                *("127.0.0.1", "[::1]", "::1", "example", "good.example.", ".good.example", "a" * 64 + "." * 200),
+                *("other.example", "x.accounts.good.example", "ounts.good.example", "localhost"),
+            ],
+        ),
+        (
+            "PASSKEY_ORIGINS",
+            [
+                *("*", "null", "app.good.example", "https://app.good.example/", "https://h/x", "https://me@h"),
+                *("HTTPS://h", "https://h:0", "https://h?x", "http://app.good.example", "capacitor://localhost"),
+                *("android:apk-key-hash:short", f"android:apk-key-hash:{'a' * 44}", f"ios:bundle-id:{'a' * 43}"),
+            ],
+        ),
+        ("STEP_UP_TTL", ["0", "-1", "x", "3601", "5m"]),
+        ("REQUIRE_FACTOR", ["on", "all", "Admin", "user", "member,admin", "none"]),
         (
             "AUDIENCE",
             [
@@ -519,8 +558,18 @@ def test_every_setting_is_read(production: dict[str, str], tmp_path: Path) -> No
             "LATCHKEY_MAIL_DIR": str(tmp_path / "mail"),
             "LATCHKEY_PUBLIC_URL": "https://good.example/accounts/",
             "LATCHKEY_AUDIENCE": "https://api.good.example, notes,urn:example:x , notes",
+            "LATCHKEY_ENCRYPTION_KEYS": f"{ENCRYPTION_KEY}, {GOOD[::-1]}",
+            "LATCHKEY_RP_ID": "good.example",
+            "LATCHKEY_PASSKEY_ORIGINS": f"https://app.good.example:443, {ANDROID}, https://app.good.example",
+            "LATCHKEY_STEP_UP_TTL": "60",
+            "LATCHKEY_REQUIRE_FACTOR": "moderator",
         }
     )
+    assert settings.encryption_keys == (ENCRYPTION_KEY.encode(), GOOD[::-1].encode())
+    assert (settings.rp_id, settings.passkey_domain) == ("good.example", "good.example")
+    assert settings.passkey_origins == ("https://app.good.example", ANDROID)
+    assert settings.all_passkey_origins == ("https://good.example", "https://app.good.example", ANDROID)
+    assert (settings.step_up_ttl, settings.factor_required_from) == (timedelta(seconds=60), Role.MODERATOR)
     assert settings.audience == ("https://api.good.example", "notes", "urn:example:x")
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(seconds=60), timedelta(hours=1))
     assert (settings.session_ttl, settings.password_min_length) == (timedelta(hours=2), 20)
@@ -603,6 +652,8 @@ def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_pat
         **{"LATCHKEY_HOST": "0.0.0.0", "LATCHKEY_PORT": "9000", "LATCHKEY_PROCESSES": "3"},
         **{"LATCHKEY_CORS_ORIGINS": "capacitor://localhost", "LATCHKEY_ALLOWED_HOSTS": "good.example"},
         **{"LATCHKEY_METRICS_TOKEN": GOOD, "LATCHKEY_DRAIN_SECONDS": "10"},
+        **{"LATCHKEY_RP_ID": "good.example", "LATCHKEY_PASSKEY_ORIGINS": "https://app.good.example"},
+        **{"LATCHKEY_STEP_UP_TTL": "60", "LATCHKEY_REQUIRE_FACTOR": "admin"},
     }
     assert given.keys() == VARIABLES
     settings = load(by_file(given, tmp_path / "run", end=end))
@@ -849,3 +900,76 @@ def test_implied_port_is_removed_from_an_origin(production: dict[str, str]) -> N
     origins = "https://a.example:443,http://b.example:80,https://c.example:80,app://d:443"
     settings = load({**production, "LATCHKEY_CORS_ORIGINS": origins})
     assert settings.cors_origins == ("https://a.example", "http://b.example", "https://c.example:80", "app://d:443")
+
+
+# -- second factors ----------------------------------------------------------------------------------------
+
+
+def test_second_factors_have_defaults(production: dict[str, str]) -> None:
+    settings = load(production)
+    assert (settings.rp_id, settings.passkey_domain) == (None, "accounts.good.example")
+    assert settings.all_passkey_origins == ("https://accounts.good.example",)
+    assert (settings.step_up_ttl, settings.factor_required_from) == (timedelta(minutes=5), None)
+    assert settings.encryption_keys_file is None
+    for value, role in (("off", None), *((role.value, role) for role in Role)):
+        assert load(production | {"LATCHKEY_REQUIRE_FACTOR": value}).factor_required_from is role
+
+
+def test_origin_of_passkeys_is_that_of_the_public_url(production: dict[str, str]) -> None:
+    for url, origin in (
+        ("https://accounts.good.example:443/x", "https://accounts.good.example"),
+        ("https://accounts.good.example:8443", "https://accounts.good.example:8443"),
+        ("http://localhost:80", "http://localhost"),
+    ):
+        assert load(production | {"LATCHKEY_PUBLIC_URL": url}).all_passkey_origins == (origin,)
+
+
+@pytest.mark.parametrize(
+    ("url", "valid", "invalid"),
+    [
+        (
+            "https://accounts.good.example/x",
+            ["accounts.good.example", "good.example"],
+            ["example", "bad.example", "x.accounts.good.example", "s.good.example"],
+        ),
+        ("https://accounts.good.co.uk", ["accounts.good.co.uk", "good.co.uk"], ["co.uk", "uk"]),
+        ("http://localhost:8000", ["localhost"], ["good.example", "host"]),
+        ("http://127.0.0.1:8000", [], ["127.0.0.1", "0.0.1", "localhost", "good.example"]),
+        ("https://[2001:db8::1]", [], ["2001:db8::1", "good.example"]),
+    ],
+)
+def test_rp_id_is_the_public_host_or_a_domain_above_it(
+    production: dict[str, str], url: str, valid: list[str], invalid: list[str]
+) -> None:
+    # Passkeys do not work with an IP address, and all else does.
+    assert load(production | {"LATCHKEY_PUBLIC_URL": url}).rp_id is None
+    for domain in valid:
+        assert load(production | {"LATCHKEY_PUBLIC_URL": url, "LATCHKEY_RP_ID": domain}).passkey_domain == domain
+    for domain in invalid:
+        found = errors_of(production | {"LATCHKEY_PUBLIC_URL": url, "LATCHKEY_RP_ID": domain})
+        assert set(found) == {"LATCHKEY_RP_ID"}
+
+
+def test_encryption_key_must_not_be_the_secret_key(production: dict[str, str]) -> None:
+    for keys in (GOOD, f"{ENCRYPTION_KEY},{GOOD}"):
+        said = errors_of(production | {"LATCHKEY_ENCRYPTION_KEYS": keys})["LATCHKEY_ENCRYPTION_KEYS"]
+        assert said.startswith("must not be the LATCHKEY_SECRET_KEY")
+        assert GOOD not in said
+
+
+def test_file_of_encryption_keys_is_remembered(production: dict[str, str], tmp_path: Path) -> None:
+    del production["LATCHKEY_ENCRYPTION_KEYS"]
+    file = tmp_path / "encryption_keys"
+    file.write_text(f"{ENCRYPTION_KEY}\n")
+    settings = load(production | {"LATCHKEY_ENCRYPTION_KEYS_FILE": str(file)})
+    assert (settings.encryption_keys, settings.encryption_keys_file) == ((ENCRYPTION_KEY.encode(),), file)
+
+
+def test_development_key_is_replaced_by_adding_a_new_one(development: dict[str, str], tmp_path: Path) -> None:
+    [old] = load(development).encryption_keys
+    file = tmp_path / "data" / "encryption_key"
+    assert load(development).encryption_keys_file == file
+    add_encryption_key(file)
+    new, kept = load(development).encryption_keys
+    assert (kept, file.stat().st_mode & 0o077) == (old, 0)
+    assert new != old

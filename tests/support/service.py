@@ -99,7 +99,7 @@ class Service:
     def __init__(self, folder: Path, database_url: str, redis_url: str, *, processes: int = 2) -> None:
         self.folder = folder
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://localhost:{self.port}"
         self.mail_dir = folder / "mail"
         self.environ = {
             "LATCHKEY_ENV": "development",

@@ -77,12 +77,13 @@ class BenchRig:
     def _settings(self) -> dict[str, str]:
         if self.services:
             first = self.services[0].environ
-            return {name: first[name] for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS")} | FIXED
+            return {name: first[name] for name in SHARED} | FIXED
         make_key(self.folder / "keys")
-        first = {"LATCHKEY_SECRET_KEY": secrets.token_hex(32), "LATCHKEY_SIGNING_KEYS": str(self.folder / "keys")}
-        return first | FIXED
+        made = (secrets.token_hex(32), secrets.token_hex(32), str(self.folder / "keys"))
+        return dict(zip(SHARED, made, strict=True)) | FIXED
 
 
+SHARED = ("LATCHKEY_SECRET_KEY", "LATCHKEY_ENCRYPTION_KEYS", "LATCHKEY_SIGNING_KEYS")
 FIXED = {
     "LATCHKEY_ENV": "production",
     "LATCHKEY_PUBLIC_URL": "https://accounts.example.org",
