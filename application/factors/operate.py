@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from application.administration.operator_lookup import named_user
 from application.factors.ports import SecretBox, totp_context
@@ -31,9 +30,9 @@ class ReencryptSecrets:
     begin: UnitOfWorkFactory
     secret_box: SecretBox
 
-    async def __call__(self) -> tuple[int, Sequence[UUID]]:
-        """Return the number of changed secrets, and the ids of the factors whose key is missing."""
-        changed, lost, after = 0, list[UUID](), None
+    async def __call__(self) -> tuple[int, Sequence[Factor]]:
+        """Return the number of changed secrets, and the factors whose key is missing."""
+        changed, lost, after = 0, list[Factor](), None
         while True:
             async with self.begin() as work:
                 page = await work.factors.with_secrets(after=after, limit=BATCH)
@@ -43,7 +42,7 @@ class ReencryptSecrets:
                     context, old = totp_context(factor.user_id, factor.id), factor.totp.encrypted_secret
                     secret = self.secret_box.decrypt(old, context=context)
                     if secret is None:
-                        lost.append(factor.id)
+                        lost.append(factor)
                     else:
                         new = self.secret_box.encrypt(secret, context=context)
                         changed += await work.factors.replace_secret(factor.id, old=old, new=new)

@@ -70,9 +70,11 @@ class OperatorResetFactors:
     remove_all_factors: RemoveAllFactors
 
     async def __call__(self, *, who: str) -> int:
-        """Return the number of removed factors. Raises `email_invalid`, `username_invalid`, `not_found` or
-        `not_verified`."""
+        """Return the number of removed factors; for 0 nothing is changed. Raises `email_invalid`,
+        `username_invalid`, `not_found` or `not_verified`."""
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
+            if not user.factors:
+                return 0
             await work.sessions.await_revocations(user.id)
             return await self.remove_all_factors(work, user)

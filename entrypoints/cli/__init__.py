@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from entrypoints.cli import clients, keys, mail, processes, sessions, users
+from entrypoints.cli import clients, encryption_keys, factors, keys, mail, processes, sessions, users
 from entrypoints.cli.doctor import command as doctor
 from entrypoints.cli.parameters import WrongInput
 from entrypoints.release import release
@@ -40,7 +40,10 @@ def latchkey() -> None:
     """Commands for operators."""
 
 
-GROUPS = (users.users, sessions.sessions, clients.clients, mail.mail, keys.keys)
+GROUPS = (
+    *(users.users, sessions.sessions, factors.factors, clients.clients, mail.mail, keys.keys),
+    encryption_keys.encryption_keys,
+)
 for command in (*GROUPS, doctor.doctor, *processes.commands):
     latchkey.add_command(command)
 

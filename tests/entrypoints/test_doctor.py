@@ -141,6 +141,7 @@ async def test_healthy_service_has_no_findings(environ: dict[str, str], tmp_path
             "settings",
             "database",
             "mails",
+            "factors",
             "redis",
             "clock",
             "smtp",
@@ -217,6 +218,7 @@ PRODUCTION = {
     "LATCHKEY_ENV": "production",
     "LATCHKEY_PUBLIC_URL": "https://accounts.example.org",
     "LATCHKEY_SECRET_KEY": "v7Qd2kXw9RzN4bTf6HsJ1mYc8LpG3aUe5ViD0oKq_",
+    "LATCHKEY_ENCRYPTION_KEYS": "bR5tZ0nYw3LxQ8fKc6VhJ1mTd9SgP2aUe7EiC4oMq_",
     "LATCHKEY_SMTP_URL": "smtp://mail.example.org",
     "LATCHKEY_TRUSTED_PROXIES": "10.0.0.0/24",
 }

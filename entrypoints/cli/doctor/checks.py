@@ -9,6 +9,7 @@ from asgiref.sync import async_to_sync
 from entrypoints import factories
 from entrypoints.cli.doctor.database import check_database
 from entrypoints.cli.doctor.environment import check_keys, check_public_url, check_smtp
+from entrypoints.cli.doctor.factors import check_factors
 from entrypoints.cli.doctor.findings import Finding, State
 from entrypoints.cli.doctor.hashing import check_hashing
 from entrypoints.cli.doctor.mails import check_mails
@@ -57,6 +58,7 @@ async def check_all(settings: Settings) -> AsyncIterator[Finding]:
         "settings": _each(check_settings(settings)),
         "database": check_database(settings, factories.now),
         "mails": check_mails(settings, factories.now),
+        "factors": check_factors(settings),
         "redis": check_redis(settings, factories.now),
         "smtp": check_smtp(settings),
         "keys": _each(check_keys(settings, factories.now)),
