@@ -1,4 +1,4 @@
-"""Whether a database needs a migration, without loading Alembic, which takes a second."""
+"""Whether a database needs a migration, without loading Alembic, which takes a second; and what follows one."""
 
 import asyncio
 
@@ -13,6 +13,19 @@ def is_current(url: str) -> bool:
         return asyncio.run(_applied(url)) == [head()]
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError):
         return False
+
+
+def open_enrolment(url: str) -> None:
+    """Let users add second factors: no processes of an earlier release run here. Raises what asyncpg raises."""
+    asyncio.run(_execute(url, "INSERT INTO factor_enrolment DEFAULT VALUES ON CONFLICT DO NOTHING"))
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def _applied(url: str) -> list[str]:

@@ -123,11 +123,17 @@ class DevStack:
 
     def _migrate(self) -> None:
         # Imported here, because it takes a tenth of a second, while the API is already loading.
-        from entrypoints.devserver.migration import is_current
+        from entrypoints.devserver.migration import is_current, open_enrolment
 
-        # A database of the environment may need options that are unknown here.
-        if DATABASE in self._engines and is_current(self._environ[DATABASE]):
+        # A database of the environment may need options that are unknown here, and other processes may use it.
+        if DATABASE not in self._engines:
+            self._run_migration()
             return
+        if not is_current(self._environ[DATABASE]):
+            self._run_migration()
+        open_enrolment(self._environ[DATABASE])
+
+    def _run_migration(self) -> None:
         self._report("Migrating the database")
         self._start("migration", "-m", "entrypoints.migrate")
         migration = self._parts["migration"]
