@@ -14,6 +14,10 @@ class RetentionCategory(StrEnum):
     SESSION = "session"
     MAIL = "mail"
     EMAIL_CHANGE = "address_change"
+    UNDO_POINT = "undo_point"
+    FACTOR = "factor"
+    RECOVERY_CODE = "recovery_code"
+    USED_CHALLENGE = "used_challenge"
     UNVERIFIED_USER = "claim"
     DELETED_USER = "deleted_user"
     EVENT = "event"
@@ -39,6 +43,13 @@ stay."""
 EMAIL_CHANGE = timedelta(days=30)
 """After the request of a change, longer than any link about it is valid. Changes of an unverified user stay: they
 may show that the user was evicted from a verified address."""
+
+FACTOR = UNDO_POINT = timedelta(days=30)
+"""After a factor or recovery code was removed, and after the change that can be undone: longer than a link restores
+it."""
+
+USED_CHALLENGE = timedelta(days=1)
+"""After a used challenge has expired, because the clocks of processes differ."""
 
 EVENT = timedelta(days=400)
 """Audit log: slightly more than a year."""

@@ -15,6 +15,7 @@ from application.ports import ExpiredRows
 from domain import retention
 from domain.audit import AuditEvent
 from domain.email_change import EmailChange
+from domain.factor import Factor, RecoveryCode, UndoPoint
 from domain.outbox import DeliveryOutcome, OutboxMail
 from domain.retention import PurgeResult, RetentionCategory
 from domain.session import Session
@@ -28,6 +29,8 @@ class MemoryExpiredRows(ExpiredRows):
     async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         if kind is RetentionCategory.DELETED_USER:
             return await self._purge_deleted(now=now, after=after, limit=limit)
+        if kind is RetentionCategory.USED_CHALLENGE:
+            return await self._purge_challenges(now=now, limit=limit)
         name, minimum_age, over = _RULES[kind]
         async with self._store.alone() as rows:
             table: dict[UUID, Any] = getattr(rows, name)
@@ -56,6 +59,14 @@ class MemoryExpiredRows(ExpiredRows):
                 changed += 1
         return PurgeResult(changed, user_ids[-1] if len(user_ids) == limit else None)
 
+    async def _purge_challenges(self, *, now: datetime, limit: int) -> PurgeResult:
+        async with self._store.alone() as rows:
+            before = min(now - retention.USED_CHALLENGE, rows.clock())
+            expired = [digest for digest, expires_at in rows.spent.items() if expires_at < before][:limit]
+            for digest in expired:
+                del rows.spent[digest]
+        return PurgeResult(len(expired), UUID(int=0) if len(expired) == limit else None)
+
 
 def _session(rows: Rows, session: Session, now: datetime) -> bool:
     over = (session.ended_at or session.expires_at) < now - retention.SESSION
@@ -72,6 +83,14 @@ def _mail(_: Rows, mail: OutboxMail, now: datetime) -> bool:
 def _email_change(rows: Rows, change: EmailChange, now: datetime) -> bool:
     user = rows.users.get(change.user_id)
     return change.asked_at < now - retention.EMAIL_CHANGE and user is not None and user.verified
+
+
+def _undo_point(_: Rows, point: UndoPoint, now: datetime) -> bool:
+    return point.changed_at < now - retention.UNDO_POINT
+
+
+def _removed(_: Rows, one: Factor | RecoveryCode, now: datetime) -> bool:
+    return one.removed_at is not None and one.removed_at < now - retention.FACTOR
 
 
 def _unverified_user(rows: Rows, user: User, now: datetime) -> bool:
@@ -97,6 +116,9 @@ _RULES: dict[RetentionCategory, tuple[str, timedelta, Callable[[Rows, Any, datet
     RetentionCategory.SESSION: ("sessions", retention.SESSION, _session),
     RetentionCategory.MAIL: ("mails", retention.MAIL, _mail),
     RetentionCategory.EMAIL_CHANGE: ("email_changes", retention.EMAIL_CHANGE, _email_change),
+    RetentionCategory.UNDO_POINT: ("undo_points", retention.UNDO_POINT, _undo_point),
+    RetentionCategory.FACTOR: ("factors", retention.FACTOR, _removed),
+    RetentionCategory.RECOVERY_CODE: ("recovery_codes", retention.FACTOR, _removed),
     RetentionCategory.UNVERIFIED_USER: ("users", retention.UNVERIFIED_USER, _unverified_user),
     RetentionCategory.EVENT: ("events", retention.EVENT, _event),
     RetentionCategory.IMPORT_DIGEST: ("import_digests", retention.IMPORT_DIGEST, _by_age_alone),

@@ -78,7 +78,8 @@ class MemorySessions(Sessions):
         alive = [session for session in await self._alive(user_id) if session.id != keeping]
         for session in alive:
             self._raise(session.ended(now=now, reason=reason))
-        fresh = [s for s in self._rows.revocation_pending if self._rows.sessions[s].user_id == user_id]
+        pending = self._rows.revocation_pending - {keeping}
+        fresh = [s for s in pending if self._rows.sessions[s].user_id == user_id]
         self.raised.update(dict.fromkeys(fresh, ENDED))
         return len(alive)
 

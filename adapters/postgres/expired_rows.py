@@ -1,16 +1,17 @@
 """Purges expired rows by a scan along the primary key. Ids are ordered by time, so the scan ends where no row can be
 old enough. An index on expiry would make every refresh more expensive."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, case, delete, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, Table, and_, any_, case, delete, func, not_, or_, select, true
 
 from adapters.postgres import tables
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deleted_users import clean, remove
+from adapters.postgres.factor_tables import factors, recovery_codes, spent, undo_points
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.provenance import fill_in
 from adapters.postgres.rows import among
@@ -31,12 +32,16 @@ class PostgresExpiredRows(ExpiredRows):
     async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         if kind is RetentionCategory.DELETED_USER:
             return await self._purge_deleted(now=now, after=after, limit=limit)
+        if kind is RetentionCategory.USED_CHALLENGE:
+            return await self._purge_challenges(now=now, limit=limit)
         table, minimum_age, over = _RULES[kind]
         fitting = over(now)
         walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - minimum_age))
         walk = walk if after is None else walk.where(table.c.id > after)
         if kind is RetentionCategory.UNVERIFIED_USER:
             walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
+        if kind in (RetentionCategory.FACTOR, RetentionCategory.RECOVERY_CODE):
+            walk = walk.where(table.c.removed_at.is_not(None))
         with outages_as_refusals():
             async with self._database.transaction() as connection:
                 if kind is RetentionCategory.UNVERIFIED_USER and await fill_in(connection, limit=limit):
@@ -67,6 +72,17 @@ class PostgresExpiredRows(ExpiredRows):
                 if changed >= limit:
                     return PurgeResult(changed, user_id)
         return PurgeResult(changed, user_ids[-1] if len(user_ids) == limit else None)
+
+    async def _purge_challenges(self, *, now: datetime, limit: int) -> PurgeResult:
+        """They have no id, and each that expired is removed. The next call continues."""
+        # Also by the clock of the database: the worker's may be ahead, and an early removal would allow a replay.
+        before = func.least(now - retention.USED_CHALLENGE, func.now())
+        expired = select(spent.c.digest).where(spent.c.expires_at < before).limit(limit)
+        digests = expired.order_by(spent.c.expires_at).with_for_update(skip_locked=True).scalar_subquery()
+        with outages_as_refusals():
+            async with self._database.transaction() as connection:
+                removed = await connection.execute(delete(spent).where(spent.c.digest == any_(func.array(digests))))
+        return PurgeResult(removed, UUID(int=0) if removed == limit else None)
 
 
 async def _remove(connection: Connection, table: Table, ids: Sequence[UUID], expired: ColumnElement[bool]) -> int:
@@ -107,6 +123,14 @@ def _email_change(now: datetime) -> ColumnElement[bool]:
     return and_(address_changes.c.asked_at < now - retention.EMAIL_CHANGE, _no_row(unverified))
 
 
+def _undo_point(now: datetime) -> ColumnElement[bool]:
+    return undo_points.c.changed_at < now - retention.UNDO_POINT
+
+
+def _removed_from(table: Table) -> Callable[[datetime], ColumnElement[bool]]:
+    return lambda now: table.c.removed_at < now - retention.FACTOR
+
+
 def _unverified_user(now: datetime) -> ColumnElement[bool]:
     before = now - retention.UNVERIFIED_USER
     alive = and_(sessions.c.user_id == users.c.id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
@@ -142,6 +166,9 @@ _RULES = {
     RetentionCategory.SESSION: (tables.sessions, retention.SESSION, _session),
     RetentionCategory.MAIL: (tables.mails, retention.MAIL, _mail),
     RetentionCategory.EMAIL_CHANGE: (tables.address_changes, retention.EMAIL_CHANGE, _email_change),
+    RetentionCategory.UNDO_POINT: (undo_points, retention.UNDO_POINT, _undo_point),
+    RetentionCategory.FACTOR: (factors, retention.FACTOR, _removed_from(factors)),
+    RetentionCategory.RECOVERY_CODE: (recovery_codes, retention.FACTOR, _removed_from(recovery_codes)),
     RetentionCategory.UNVERIFIED_USER: (tables.users, retention.UNVERIFIED_USER, _unverified_user),
     RetentionCategory.EVENT: (tables.events, retention.EVENT, _event),
     RetentionCategory.IMPORT_DIGEST: (tables.import_digests, retention.IMPORT_DIGEST, _by_age_alone),

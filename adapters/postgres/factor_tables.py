@@ -47,6 +47,7 @@ factors = Table(
     CheckConstraint("kind IN ('passkey', 'totp')", name="kind"),
 )
 Index("ix_factors_user_id_id", factors.c.user_id, factors.c.id)
+Index("ix_factors_removed", factors.c.id, postgresql_where=factors.c.removed_at.is_not(None))
 
 recovery_codes = Table(
     "recovery_codes",
@@ -61,6 +62,7 @@ recovery_codes = Table(
     Column("removed_at", _moment),
 )
 Index("ix_recovery_codes_user_id_digest", recovery_codes.c.user_id, recovery_codes.c.digest)
+Index("ix_recovery_codes_removed", recovery_codes.c.id, postgresql_where=recovery_codes.c.removed_at.is_not(None))
 
 # Challenges that were used, until they expire.
 spent = Table(

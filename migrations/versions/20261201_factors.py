@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 _moment = sa.DateTime(timezone=True)
+_REMOVED = sa.text("removed_at IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -41,6 +42,7 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.create_index("ix_factors_user_id_id", "factors", ["user_id", "id"], if_not_exists=True)
+    op.create_index("ix_factors_removed", "factors", ["id"], postgresql_where=_REMOVED, if_not_exists=True)
     op.create_table(
         "recovery_codes",
         sa.Column("id", sa.Uuid(), primary_key=True),
@@ -54,6 +56,9 @@ def upgrade() -> None:
         if_not_exists=True,
     )
     op.create_index("ix_recovery_codes_user_id_digest", "recovery_codes", ["user_id", "digest"], if_not_exists=True)
+    op.create_index(
+        "ix_recovery_codes_removed", "recovery_codes", ["id"], postgresql_where=_REMOVED, if_not_exists=True
+    )
     op.create_table(
         "spent",
         sa.Column("digest", sa.LargeBinary(), primary_key=True),
