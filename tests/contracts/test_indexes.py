@@ -5,7 +5,7 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from hashlib import md5
+from hashlib import md5, sha256
 from uuid import UUID
 
 import pytest
@@ -30,6 +30,7 @@ from domain.session import EndReason
 from domain.user import User
 from tests.support.statement_recorder import RecordingDatabase, StatementRecorder
 from tests.support.store_harness import LIFETIMES, NOW, login_event, new_session
+from tests.support.stored_factors import totp
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +42,37 @@ SELECT md5('user' || n)::uuid, 'user' || n || '@example.org', 'User' || n, 'hash
        CASE WHEN n % 1000 = 0 THEN 'admin' WHEN n % 100 = 0 THEN 'moderator' ELSE 'member' END, :now, 1, :now, 'self'
 FROM generate_series(1, :many) n
 """
+FACTORS = (
+    """
+    INSERT INTO factors (id, user_id, kind, name, created_at, added_in, removed_in, removed_at, credential_id,
+                         public_key, sign_count, backup_eligible, backed_up)
+    SELECT md5('key' || n)::uuid, md5('user' || 1 + n % 2000)::uuid, 'passkey', 'Passkey', :now, 1,
+           CASE WHEN n % 10 = 0 THEN 2 END, CASE WHEN n % 10 = 0 THEN CAST(:now AS timestamptz) END,
+           sha256(('key' || n)::bytea), '', 0, true, true
+    FROM generate_series(1, :many) n
+    """,
+    """
+    INSERT INTO factors (id, user_id, kind, name, created_at, added_in, encrypted_secret, last_step)
+    SELECT md5('totp' || n)::uuid, md5('user' || n)::uuid, 'totp', 'Phone', :now, 1, '', 0
+    FROM generate_series(1, :many) n
+    """,
+    """
+    INSERT INTO recovery_codes (id, user_id, digest, created_at, added_in, removed_in, removed_at)
+    SELECT md5('code' || n)::uuid, md5('user' || 1 + n % 2000)::uuid, sha256(('code' || n)::bytea), :now, 1,
+           CASE WHEN n % 10 = 0 THEN 2 END, CASE WHEN n % 10 = 0 THEN CAST(:now AS timestamptz) END
+    FROM generate_series(1, :many) n
+    """,
+    """
+    INSERT INTO undo_points (id, user_id, kind, email, factor_version, changed_at)
+    SELECT md5('point' || n)::uuid, md5('user' || 1 + n % 2000)::uuid, 'totp_added', '', 1, :now
+    FROM generate_series(1, :many) n
+    """,
+    """
+    INSERT INTO spent (digest, expires_at)
+    SELECT sha256(('nonce' || n)::bytea), CAST(:now AS timestamptz) + n * interval '1 hour'
+    FROM generate_series(1, :many) n
+    """,
+)
 OLD = (
     """
     INSERT INTO users (id, email, password_hash, created_at, provenance)
@@ -312,6 +344,38 @@ FROM generate_series(1, :many) n
 """
 
 
+async def test_factors_are_found_used_and_changed_by_index(probe: PlanProbe) -> None:
+    async with probe.engine.begin() as connection:
+        for statement in FACTORS:
+            await connection.execute(text(statement), {"now": NOW, "many": MANY})
+        await connection.execute(text("ANALYZE factors, recovery_codes, undo_points, spent"))
+    user = await user_of(probe, 7)
+    probe.recorder.take()
+    async with probe.store.begin() as work:
+        factors = work.factors
+        *keys, phone = sorted(await factors.by_user(user.id), key=lambda one: one.kind)
+        assert len(await factors.by_user(user.id, removed=True)) == len(keys) + 1
+        assert keys[0].passkey is not None
+        assert await factors.by_credential_id(keys[0].passkey.credential_id) is not None
+        assert await factors.rename(user.id, phone.id, "new") is not None
+        assert await factors.use_totp(phone.id, step=1, now=NOW)
+        assert await factors.use_passkey(keys[0].id, sign_count=1, backed_up=True, now=NOW)
+        assert await factors.recovery_codes(user.id) is not None
+        assert await factors.use_recovery_code(user.id, sha256(b"code6").digest(), now=NOW)
+        assert await factors.spend(b"digest", expires_at=NOW)
+        assert len(await factors.undo_points(user.id)) == 10
+        assert await factors.undo_point(UUID(int=1)) is None
+        await factors.close_undo_point(UUID(int=1), now=NOW)
+        assert await factors.add(totp(user), replacing=[phone.id])
+        assert await factors.remove(user.id, [one.id for one in await factors.by_user(user.id)], now=NOW)
+        assert await factors.restore(user.id, 1, now=NOW) is not None
+        assert len(await factors.with_secrets(after=UUID(int=1 << 127), limit=50)) == 50
+        assert not await factors.replace_secret(phone.id, old=b"old", new=b"new")
+    plans = await probe.plans(but="^(?!SELECT|UPDATE|DELETE)")
+    assert len(plans) > 20
+    assert by_index(plans)
+
+
 async def test_events_are_listed_and_deleted_by_index(probe: PlanProbe) -> None:
     async with probe.engine.begin() as connection:
         await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
@@ -381,9 +445,10 @@ async def test_history_of_deleted_users_is_read_by_index(probe: PlanProbe) -> No
 async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) -> None:
     expired_rows = PostgresExpiredRows(probe.database)
     async with probe.engine.begin() as connection:
-        for statement in OLD:
+        for statement in (*OLD, *FACTORS):
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
-        await connection.execute(text("ANALYZE users, events, address_changes, mails, arrivals"))
+        analyzed = "users, events, address_changes, mails, arrivals, factors, recovery_codes, undo_points, spent"
+        await connection.execute(text(f"ANALYZE {analyzed}"))
     probe.recorder.take()
     for kind in (kind for kind in RetentionCategory if kind is not RetentionCategory.DELETED_USER):
         # Ids are random here, so only a late time makes many of them old.
