@@ -3,15 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import settings
-from hypothesis.stateful import run_state_machine_as_test
 
 from domain.email_change import EmailChange
 from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.user import Provenance, User
-from tests.support.recovery import Theft
+from tests.support.factor_theft import FactorTheft
+from tests.support.recovery import Theft, in_memory, run_thefts
 from tests.support.use_cases import (
     ALICE,
     change_link,
@@ -26,18 +25,12 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 pytestmark = pytest.mark.anyio
 
 
-class InMemory(Theft):
-    @staticmethod
-    async def make_world() -> World:
-        return World(limited=False)
-
-    @staticmethod
-    async def close_world() -> None:
-        pass
-
-
 def test_owner_of_the_mailbox_recovers_from_a_thief() -> None:
-    run_state_machine_as_test(InMemory, settings=settings(max_examples=150, stateful_step_count=25, deadline=None))
+    run_thefts(in_memory(Theft), 150, acts=25)
+
+
+def test_owner_recovers_with_their_factors_from_a_thief_who_changes_factors() -> None:
+    run_thefts(in_memory(FactorTheft), 60, acts=12)
 
 
 NEW = "new@example.org"

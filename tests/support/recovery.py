@@ -12,9 +12,19 @@ from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
+from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import text
 
+from adapters.postgres.database import Database
+from adapters.postgres.tables import metadata
 from domain.outbox import LinkPurpose
 from domain.refusals import Refusal
 from domain.tokens import AccessToken, TokenPair
@@ -295,3 +305,41 @@ class Theft(RuleBasedStateMachine):
         me = self.do(self.world.show_me(caller))
         assert (me.email, me.verified) == (OWNER, True)
         return caller.user_id
+
+
+def in_memory(machine: type[Theft]) -> type[Theft]:
+    class InMemory(machine):  # type: ignore[misc, valid-type]
+        @staticmethod
+        async def make_world() -> World:
+            return World(limited=False)
+
+        @staticmethod
+        async def close_world() -> None:
+            pass
+
+    return InMemory
+
+
+def in_postgres(machine: type[Theft], url: str) -> type[Theft]:
+    class InPostgres(machine):  # type: ignore[misc, valid-type]
+        database: Database
+
+        @classmethod
+        async def make_world(cls) -> World:
+            cls.database = Database(url)
+            async with cls.database.connection() as connection:
+                await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+            return World(limited=False, database=cls.database)
+
+        @classmethod
+        async def close_world(cls) -> None:
+            await cls.database.close()
+
+    return InPostgres
+
+
+def run_thefts(machine: type[Theft], examples: int, *, acts: int) -> None:
+    """`acts` is the number of acts of each thief."""
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=examples, stateful_step_count=acts, deadline=None)
+    )

@@ -113,6 +113,8 @@ T = TypeVar("T")
 
 PASSWORD = "a perfectly fine passphrase"
 OTHER_PASSWORD = "another quite fine passphrase"
+_COMPOSER = JinjaComposer("https://accounts.example.org")
+"""Shared, because it compiles the templates."""
 _KEY = SigningKey.of(Ed25519PrivateKey.generate())
 _TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
 
@@ -186,7 +188,7 @@ class World:
         self.secret_box = AesGcmBox(lambda: [secret])
         self.step_up_ttl = timedelta(minutes=5)
         self.new_bytes = os.urandom
-        self.composer = JinjaComposer("https://accounts.example.org")
+        self.composer = _COMPOSER
         self.reports: list[tuple[UUID, DeliveryOutcome | None, str]] = []
         self.server_refusals = 0
         use_case = _UseCases(vars(self))
