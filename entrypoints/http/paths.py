@@ -11,8 +11,8 @@ from entrypoints.http.endpoint import NO_OPTIONS, PLAIN
 
 _PARAMETER = re.compile(r"\{\w+:(\w+)\}")
 _SEGMENT = r"(?!\.)[^/;]+"
-_VALUES = {"path": rf"{_SEGMENT}(?:/{_SEGMENT})*"}
-"""The patterns of parameters that are not one segment."""
+_VALUES = {"path": rf"{_SEGMENT}(?:/{_SEGMENT})*", "uuid": "[0-9A-Fa-f-]+"}
+"""The patterns of parameters that are not any one segment."""
 
 
 class Path:

@@ -68,11 +68,25 @@ def _body_problems(value: object, shape: type[msgspec.Struct]) -> Iterator[Refus
         except msgspec.ValidationError as error:
             yield problem_of(name, rule_for(str(error), field.type))
         else:
-            if "\0" in str(value[name]):
+            if _has_nul(value[name]):
                 yield problem_of(name, "must not contain NUL")
     for name in value:
         if name not in fields:
             yield problem_of(name, "unknown field")
+
+
+def _has_nul(value: object) -> bool:
+    """Whether a text in the value contains NUL. Not recursive, because clients choose the depth."""
+    values = [value]
+    while values:
+        match values.pop():
+            case str(text) if "\0" in text:
+                return True
+            case dict(members):
+                values += [*members, *members.values()]
+            case list(items):
+                values += items
+    return False
 
 
 def missing_body(shape: Any) -> list[Refusal]:

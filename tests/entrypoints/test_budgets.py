@@ -23,6 +23,7 @@ from entrypoints.http.guard import AccessPolicy, policy_of
 from tests.support.in_process import inside
 from tests.support.service import PASSWORD, Service, code, unique_email
 from tests.support.sweeping import SAMPLES
+from tests.support.totp_app import TotpApp
 
 pytestmark = pytest.mark.anyio
 
@@ -30,10 +31,11 @@ CHEAP = {
     *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/dev/mail"),
     *("/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
-    *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/users", "/v1/users/{user_id}"),
+    *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/factors", "/v1/users", "/v1/users/{user_id}"),
     *("/v1/users/{user_id}/events", "/v1/forward-auth", "/{path}"),
     *(
         "/.well-known/change-password",
+        "/.well-known/webauthn",
         "/.well-known/oauth-authorization-server",
         "/.well-known/oauth-authorization-server/{path}",
     ),
@@ -87,7 +89,9 @@ async def test_every_writing_or_costly_route_names_its_budget(
     assert {path for method, path in without if method not in READING} == set()
     assert {path for _, path in without} <= CHEAP, "decide whether this costs"
     named = {gate.budget for _, _, gate in build.operations}
-    spent_elsewhere = {Limit.NOTICE} | {limit for limit in Limit if limit.startswith(("login_", "mail_"))}
+    spent_elsewhere = {Limit.NOTICE, Limit.CHALLENGE, Limit.FACTOR_DAY, Limit.FACTOR_RELEASE} | {
+        limit for limit in Limit if limit.startswith(("login_", "mail_"))
+    }
     assert set(Limit) - named - spent_elsewhere == {Limit.LINK_USE}
 
 
@@ -110,7 +114,7 @@ async def test_every_named_budget_limits_its_route(
         if again.headers["content-type"] == "application/problem+json":
             assert code(again) == "rate_limited"
         tried.append((method, path))
-    assert len(tried) >= 24
+    assert len(tried) >= 36
 
 
 class RouteRequest:
@@ -121,6 +125,7 @@ class RouteRequest:
         self._method, self._path, self._gate = method, path, gate
         self._headers: dict[str, str] = {}
         self._body = dict(SAMPLES)
+        self._challenges: list[str] = []
 
     async def prepare(self, service: Service) -> None:
         email = service.user("caller", role=self._gate.role or Role.MEMBER)
@@ -132,13 +137,16 @@ class RouteRequest:
         self._body["current_password"] = PASSWORD
         if self._gate.caller:
             self._headers["Authorization"] = f"Bearer {pair['access_token']}"
+        if self._path == "/v1/login/factor":
+            self._challenges = challenges(service, email, 2)
         if self._gate.client:
             self._headers["Authorization"] = "Basic eDp5"
 
     async def first_attempt(self) -> httpx.Response:
         """The first attempt. A logout would end the session, so another call of the same budget is made instead."""
         if self._gate.budget in PER_SESSION_LIMITS:
-            return await self._ask("DELETE", f"/v1/sessions/{uuid4()}")
+            kind = "sessions" if self._gate.budget is Limit.SESSION_END else "factors"
+            return await self._ask("DELETE", f"/v1/{kind}/{uuid4()}")
         first = await self()
         if self._path == "/v1/password/change":
             self._headers["Authorization"] = f"Bearer {first.json()['access_token']}"
@@ -146,7 +154,10 @@ class RouteRequest:
         return first
 
     async def __call__(self) -> httpx.Response:
-        return await self._ask(self._method, self._path.format(user_id=uuid4(), session_id=uuid4()))
+        if self._challenges:
+            self._body["challenge"] = self._challenges.pop()
+        path = self._path.format(user_id=uuid4(), session_id=uuid4(), factor_id=uuid4())
+        return await self._ask(self._method, path)
 
     async def _ask(self, method: str, path: str) -> httpx.Response:
         form = not path.startswith("/v1") or self._gate.client
@@ -157,11 +168,23 @@ class RouteRequest:
         return await self._client.request(method, path, content=sent if fields else None, headers=headers)
 
 
+def challenges(service: Service, email: str, count: int) -> list[str]:
+    """Challenges of logins of a user with an authenticator app."""
+    client = service.client().log_in(email)
+    options = client.post("/v1/factors/totp/options").json()
+    body = {"challenge": options["challenge"], "code": TotpApp(options["secret"]).code()}
+    assert client.post("/v1/factors/totp", json=body).status_code == 201
+    login = {"login": email, "password": PASSWORD}
+    return [client.post("/v1/login", json=login).json()["challenge"] for _ in range(count)]
+
+
 FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/register"): ("email", "password"),
     ("POST", "/v1/verify"): ("token",),
     ("POST", "/v1/verify/resend"): ("email",),
     ("POST", "/v1/login"): ("login", "password"),
+    ("POST", "/v1/login/factor"): ("challenge", "totp"),
+    ("POST", "/v1/login/passkey"): ("challenge", "credential"),
     ("POST", "/v1/refresh"): ("refresh_token",),
     ("POST", "/v1/password/forgot"): ("email",),
     ("POST", "/v1/password/reset"): ("token", "new_password", "confirm_password"),
@@ -171,6 +194,10 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("PATCH", "/v1/me"): ("username",),
     ("DELETE", "/v1/me"): ("password",),
     ("PATCH", "/v1/users/{user_id}"): ("role",),
+    ("PATCH", "/v1/factors/{factor_id}"): ("name",),
+    ("POST", "/v1/factors/passkeys"): ("challenge", "credential"),
+    ("POST", "/v1/factors/totp"): ("challenge", "code"),
+    ("POST", "/v1/step-up"): ("password",),
     ("POST", "/v1/introspect"): ("token",),
     ("POST", "/v1/revoke"): ("token",),
     ("POST", "/verify"): ("token",),

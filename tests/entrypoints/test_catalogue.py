@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx
 import jwt
 import pytest
-from litestar import Litestar, asgi, get, post, route
+from litestar import Litestar, asgi, delete, get, post, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.testing import RequestFactory
@@ -22,9 +22,10 @@ from redis import Redis
 
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal, too_slow, unavailable
+from domain.role import Role
 from entrypoints.container import Container, close
 from entrypoints.http.app import assemble
-from entrypoints.http.guard import authenticated, policy_of, public, require_policies
+from entrypoints.http.guard import Fresh, authenticated, policy_of, public, require_policies, requires_role
 from entrypoints.http.pages import docs
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import retry_after
@@ -33,18 +34,18 @@ from tests.support.service import PASSWORD, ROOT, Service, code, unique_email
 from tests.support.sweeping import calls, fetch, raw
 
 CONTRACT = {
-    400: {"malformed", "link_invalid", "link_expired"},
+    400: {"malformed", "link_invalid", "link_expired", "challenge_invalid", "challenge_expired"},
     401: {
         *("invalid_credentials", "token_missing", "token_invalid", "token_expired", "token_revoked"),
-        *("refresh_reused", "session_ended"),
+        *("refresh_reused", "session_ended", "second_factor_required", "factor_invalid", "step_up_required"),
     },
-    403: {"not_verified", "role_required", "forbidden", "account_disabled"},
+    403: {"not_verified", "role_required", "factor_required", "forbidden", "account_disabled"},
     404: {"not_found"},
     405: {"method_not_allowed"},
-    409: {"username_taken", "last_admin"},
+    409: {"username_taken", "last_admin", "factor_exists", "factor_limit"},
     413: {"too_large"},
     415: {"unsupported_media_type"},
-    422: {"email_invalid", "username_invalid", "password_weak", "password_mismatch"},
+    422: {"email_invalid", "username_invalid", "password_weak", "password_mismatch", "passkey_unsuitable"},
     429: {"rate_limited"},
     500: {"internal"},
     503: {"overloaded", "unavailable"},
@@ -203,10 +204,27 @@ def test_writing_handler_without_a_budget_stops_the_start() -> None:
         with pytest.raises(TypeError, match="does not declare its budget"):
             require_policies(Litestar([handler], openapi_config=None))
 
-    @post("/fine", guards=[authenticated(budget=Limit.RENAME)])
+    @post("/fine", guards=[authenticated(budget=Limit.RENAME, fresh=Fresh.NOT_NEEDED)])
     async def fine() -> None: ...
 
     require_policies(Litestar([fine], openapi_config=None))
+
+
+def test_writing_handler_without_freshness_stops_the_start() -> None:
+    @post("/undecided", guards=[authenticated(budget=Limit.RENAME)])
+    async def undecided() -> None: ...
+
+    @delete("/undecided", guards=[requires_role(Role.ADMIN, budget=Limit.ADMINISTER)])
+    async def undecided_for_admins() -> None: ...
+
+    for handler in (undecided, undecided_for_admins):
+        with pytest.raises(TypeError, match="does not declare `fresh`"):
+            require_policies(Litestar([handler], openapi_config=None))
+
+    @post("/public", guards=[public(budget=Limit.LINK)])
+    async def public_handler() -> None: ...
+
+    require_policies(Litestar([public_handler], openapi_config=None))
 
 
 def test_published_keys_suffice_to_verify_a_token(service: Service) -> None:

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from html import unescape
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from selenium.webdriver.common.by import By
@@ -72,6 +73,7 @@ def test_docs_curl_lines_are_valid_requests(service: Service) -> None:
     client_id, client_secret = service.credentials()
     admin, member = service.admin(), service.member()
     values = {"USER_ID": member.get("/v1/me").json()["id"], "SESSION_ID": member.pair["session_id"]}
+    values |= {"FACTOR_ID": str(uuid4())}
     values |= {"CLIENT_ID": client_id, "CLIENT_SECRET": client_secret}
     for article in articles(service).values():
         line = examples(article)[0]
@@ -85,7 +87,8 @@ def test_docs_curl_lines_are_valid_requests(service: Service) -> None:
         answer = (service.folder / "answer").read_text()
         assert run.stdout in unescape(article), (line, answer)
         understood = run.stdout[0] == "2" or re.search(
-            '"code":"(link_invalid|token_invalid|invalid_credentials|not_found|forbidden|last_admin|password_mismatch)"',
+            '"code":"(link_invalid|token_invalid|challenge_invalid|invalid_credentials|not_found|forbidden|last_admin'
+            '|password_mismatch)"',
             answer,
         )
         assert understood, (line, answer)

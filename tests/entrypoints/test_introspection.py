@@ -57,7 +57,7 @@ def test_valid_token_is_described_completely(service: Service, program: Program)
     assert members == expected
     assert set(expected) == {
         *("active", "token_type", "sub", "sid", "jti", "iss", "aud", "client_id", "iat", "exp"),
-        *("role", "verified", "username"),
+        *("role", "verified", "username", "acr", "amr", "auth_time"),
     }
     assert (expected["sub"], expected["role"], expected["verified"]) == (
         client.get("/v1/me").json()["id"],

@@ -27,6 +27,7 @@ def test_metadata_lists_existing_endpoints(service: Service) -> None:
         "revocation_endpoint_auth_methods_supported": methods,
         "access_token_signing_alg_values_supported": ["ES256"],
         "id_token_signing_alg_values_supported": ["ES256"],
+        "acr_values_supported": ["aal1", "aal2", "phr"],
         "response_types_supported": [],
         "grant_types_supported": [],
         "service_documentation": f"{service.url}/docs",

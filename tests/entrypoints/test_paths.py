@@ -49,7 +49,7 @@ def admin(shared_service: Service) -> Iterator[Client]:
 def at(path: Path, client: Client) -> str:
     """The path with existing values."""
     own = client.pair["session_id"], client.get("/v1/me").json()["id"]
-    values = {"session_id": own[0], "user_id": own[1], "name": "malformed", "path": "accounts"}
+    values = {"session_id": own[0], "user_id": own[1], "factor_id": own[1], "name": "malformed", "path": "accounts"}
     return PARAMETER.sub(lambda found: values[found[1]], path.template)
 
 

@@ -241,7 +241,10 @@ def stored_rows(service: Service) -> dict[str, tuple[int, str]]:
                 return None
             return {
                 table: tuple(await connection.fetchrow(_DIGEST.format(table=table)))
-                for table in ("users", "sessions", "mails", "events", "clients", "address_changes")
+                for table in (
+                    *("users", "sessions", "mails", "events", "clients", "address_changes"),
+                    *("factors", "recovery_codes", "spent", "undo_points"),
+                )
             }
         finally:
             await connection.close()
