@@ -20,9 +20,11 @@ _NO_USER = UUID(int=0)
 
 
 class ItsDangerousChallengeSigner(ChallengeSigner):
-    """`secrets` go from newest to oldest: the first signs, all verify."""
+    """`secrets` go from newest to oldest: the first signs, all verify. Raises ValueError for one below 32 bytes."""
 
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
+        if not secrets or min(map(len, secrets)) < 32:
+            raise ValueError("signing challenges needs secrets of at least 32 bytes")
         self._signers = {
             purpose: Signer(
                 # itsdangerous wants them from oldest to newest.

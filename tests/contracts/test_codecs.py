@@ -13,10 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
+from domain.challenge import NONCE_LENGTH, Challenge, ChallengePurpose
 from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
@@ -59,6 +61,20 @@ def link_kind(purpose: LinkPurpose) -> SignedText:
     return SignedText(thing, ErrorCode.LINK_INVALID, lambda text: new.verify(text, purpose), *seals)
 
 
+def challenge_kind(purpose: ChallengePurpose) -> SignedText:
+    challenge = Challenge(
+        purpose=purpose,
+        user_id=None if purpose is ChallengePurpose.PASSKEY_LOGIN else USER,
+        version=3,
+        nonce=bytes(range(NONCE_LENGTH)),
+        issued_at=NOW,
+        secret=b"an encrypted secret" if purpose is ChallengePurpose.ADD_TOTP else b"",
+    )
+    new, old, foreign = (ItsDangerousChallengeSigner(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
+    signers = [lambda s=s: s.sign(challenge) for s in (new, old, foreign)]
+    return SignedText(challenge, ErrorCode.CHALLENGE_INVALID, lambda text: new.verify(text, purpose), *signers)
+
+
 def refresh_kind() -> SignedText:
     new, old, foreign = (ItsDangerousRefreshCodec(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     return SignedText(
@@ -79,6 +95,7 @@ KINDS = {
     "access RS256": access_kind(RSA, ED, P256),
     "refresh": refresh_kind(),
     **{f"link to {purpose}": link_kind(purpose) for purpose in LinkPurpose},
+    **{f"challenge of {purpose}": challenge_kind(purpose) for purpose in ChallengePurpose},
 }
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
@@ -174,7 +191,7 @@ def test_arbitrary_text_is_refused_without_another_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("secrets", [[], [b""], [b"x" * 31], [b"x" * 32, b"short"]])
-@pytest.mark.parametrize("codec", [ItsDangerousLinkSigner, ItsDangerousRefreshCodec])
+@pytest.mark.parametrize("codec", [ItsDangerousLinkSigner, ItsDangerousRefreshCodec, ItsDangerousChallengeSigner])
 def test_weak_secrets_are_refused(codec: Callable[..., object], secrets: list[bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         codec(secrets=secrets)
