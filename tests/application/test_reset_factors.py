@@ -37,6 +37,15 @@ async def test_reset_leaves_the_password_and_no_session(world: World, by: str) -
     assert session_of(world, await world.log_in(ALICE)).authentication.level is AssuranceLevel.AAL1
 
 
+async def test_operator_reset_of_a_user_without_factors_changes_nothing(world: World) -> None:
+    owner = await factor_owner(world)
+    pair = await world.log_in(ALICE)
+    assert await world.operator_reset_factors(who=owner.user.email) == 0
+    assert session_of(world, pair).end_reason is None
+    assert queued_mails(world, MailKind.FACTORS_RESET) == []
+    assert EventType.FACTORS_RESET not in actions_of(world, owner.user)
+
+
 @pytest.mark.parametrize("by", ["operator", "admin"])
 async def test_reset_is_mailed_and_recorded(world: World, by: str) -> None:
     owner = await factor_owner(world, TOTP, PASSKEY)

@@ -185,7 +185,8 @@ class World:
             rp_id="example.org", rp_name="Latchkey", origins=["https://accounts.example.org"]
         )
         self.one_time_passwords = PyotpCodes(issuer="Latchkey")
-        self.secret_box = AesGcmBox(lambda: [secret])
+        self.encryption_keys = [b"e" * 64]
+        self.secret_box = AesGcmBox(lambda: self.encryption_keys)
         self.step_up_ttl = timedelta(minutes=5)
         self.new_bytes = os.urandom
         self.composer = _COMPOSER
