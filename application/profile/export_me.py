@@ -11,6 +11,7 @@ from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
+from domain.factor import Factor, RecoveryCodeCount, UndoPoint
 from domain.outbox import OutboxMail
 from domain.refusals import token_revoked
 from domain.session import Session
@@ -28,6 +29,10 @@ class Export:
 
     user: User
     changes: Sequence[EmailChange]
+    factors: Sequence[Factor]
+    """Also removed ones."""
+    recovery_codes: RecoveryCodeCount | None
+    undo_points: Sequence[UndoPoint]
     sessions: AsyncIterator[Sequence[Session]]
     events: AsyncIterator[Sequence[AuditEvent]]
     mails: AsyncIterator[Sequence[OutboxMail]]
@@ -46,9 +51,15 @@ class ExportMe:
                 raise token_revoked()
             await self.audit.record(work, EventType.EXPORTED, user.id, by=user.id, client_info=client_info)
             changes = await work.email_changes.by_user(user.id)
+            factors = await work.factors.by_user(user.id, removed=True)
+            recovery_codes = await work.factors.recovery_codes(user.id)
+            undo_points = await work.factors.undo_points(user.id)
         return Export(
             user=user,
             changes=changes,
+            factors=factors[::-1],
+            recovery_codes=recovery_codes,
+            undo_points=undo_points,
             sessions=self._pages(lambda work, after: work.sessions.page(user.id, limit=PAGE, after=after)),
             events=self._pages(partial(_events, user.id)),
             mails=self._pages(lambda work, after: work.outbox.page(user, limit=PAGE, after=after)),

@@ -150,3 +150,8 @@ def _members(factor: Factor) -> dict[str, Any]:
         "last_used_at": factor.last_used_at,
         "backed_up": None if factor.passkey is None else factor.passkey.backed_up,
     }
+
+
+class RecoveryCodeCountResponse(Struct, frozen=True):
+    left: Annotated[int, documented("Unused codes.", 9)]
+    created_at: Annotated[datetime, Timestamp]

@@ -1,15 +1,19 @@
 """The export contains everything stored about the caller and nothing about others, page by page."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
 
 from application.profile.export_me import PAGE, Export
 from domain.audit import AuditEvent, EventType
+from domain.authentication import Authentication
 from domain.client_info import ClientInfo
+from domain.factor import ChangeKind
 from domain.outbox import MailKind, OutboxMail
 from domain.refusals import ErrorCode
+from tests.support.stored_factors import passkey, totp, undo_point
 from tests.support.use_cases import ALICE, BOB, actions_of, claim, refused, request_email_change
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -51,6 +55,29 @@ async def test_the_export_contains_everything_stored_newest_first(world: World) 
         (MailKind.EMAIL_CHANGE_ASKED, ALICE),
         (MailKind.CONFIRM_EMAIL, "elsewhere@example.org"),
     ]
+
+
+async def test_the_export_contains_factors_in_use_and_removed_newest_first(world: World) -> None:
+    await world.user(ALICE)
+    bob = await world.user(BOB)
+    caller = await world.caller()
+    caller = replace(caller, authentication=Authentication.by_passkey(world.clock()))
+    for factor_of in (totp, passkey):
+        async with world.begin() as work:
+            user = await world.enrolment.locked(work, caller, version=1)
+            await world.enrolment.add(work, user, factor_of(user), caller=caller, client_info=HERE)
+    async with world.begin() as work:
+        await work.factors.add(passkey(bob))
+        await work.factors.add_undo_point(undo_point(bob))
+        phone, key = await work.factors.by_user(caller.user_id)
+    await world.remove_factor(caller, phone.id)
+    export = await world.export_me(caller)
+    assert [one.id for one in export.factors] == [key.id, phone.id]
+    assert [one.removed_at for one in export.factors] == [None, world.clock()]
+    assert export.recovery_codes is not None
+    assert export.recovery_codes.left == 10
+    changes = [ChangeKind.TOTP_REMOVED, ChangeKind.PASSKEY_ADDED, ChangeKind.TOTP_ADDED]
+    assert [point.kind for point in export.undo_points] == changes
 
 
 async def test_the_export_contains_nothing_about_others(world: World) -> None:

@@ -17,18 +17,6 @@ def claims(token: str) -> dict[str, Any]:
     return decoded
 
 
-def add_totp(client: Client, **more: str) -> tuple[TotpApp, dict[str, Any]]:
-    """Add an authenticator app, and return it with the response."""
-    options = client.post("/v1/factors/totp/options")
-    assert options.status_code == 200, options.text
-    app = TotpApp(options.json()["secret"])
-    answer = client.post(
-        "/v1/factors/totp", json={"challenge": options.json()["challenge"], "code": app.code(), **more}
-    )
-    assert answer.status_code == 201, answer.text
-    return app, answer.json()
-
-
 def required_factor(client: Client, email: str) -> dict[str, Any]:
     """The problem document that the right password gets."""
     answer = client.post("/v1/login", json={"login": email, "password": PASSWORD})

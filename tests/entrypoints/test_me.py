@@ -1,6 +1,7 @@
 """The caller's own account over HTTP: username, deletion and export."""
 
 import asyncio
+import base64
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from entrypoints.devserver import engines
 from tests.entrypoints.conftest import migrate
 from tests.support.service import PASSWORD, Client, DatabaseFactory, Service, code, eventually, unique_email
 from tests.support.sweeping import fetch
+from tests.support.totp_app import add_totp
 
 LATER = "the password that comes later"
 
@@ -219,7 +221,10 @@ def test_export_contains_all_stored_data(service: Service) -> None:
     assert answer.headers["content-disposition"] == 'attachment; filename="latchkey-export.json"'
     assert answer.headers["cache-control"] == "no-store"
     document = answer.json()
-    assert set(document) == {"user", "address_changes", "sessions", "events", "mails"}
+    factors = {"factors", "recovery_codes", "undo_points"}
+    assert set(document) == {"user", "address_changes", "sessions", "events", "mails", *factors}
+    assert (document["factors"], document["recovery_codes"], document["undo_points"]) == ([], None, [])
+    assert [session["amr"] for session in document["sessions"]] == [["pwd"], ["pwd"]]
     assert document["user"] == member.get("/v1/me").json()
     assert [change["new_email"] for change in document["address_changes"]] == [new_email]
     assert [session["id"] for session in document["sessions"]] == [
@@ -237,14 +242,37 @@ def test_export_contains_all_stored_data(service: Service) -> None:
     assert not [secret for secret in (*secrets, rows[0]["password_hash"]) if secret in answer.text]
 
 
+def test_export_contains_factors_without_secrets(service: Service) -> None:
+    member = service.member()
+    app, factor = add_totp(member, name="My phone")
+    answer = member.get("/v1/me/export")
+    document = answer.json()
+    [exported] = document["factors"]
+    same = {"id": factor["id"], "kind": "totp", "name": "My phone", "created_at": factor["created_at"]}
+    assert exported == {**same, "last_used_at": None, "removed_at": None}
+    assert document["recovery_codes"]["left"] == 10
+    [point] = document["undo_points"]
+    assert (point["kind"], point["email"], point["closed_at"]) == ("totp_added", member.email, None)
+    [row] = asyncio.run(fetch(service, "SELECT encrypted_secret FROM factors WHERE id = $1", UUID(factor["id"])))
+    secrets = {app.secret, *factor["recovery_codes"], base64.b64encode(row["encrypted_secret"]).decode()}
+    assert not [secret for secret in secrets if secret in answer.text]
+
+
 def test_export_matches_openapi(service: Service) -> None:
     client = service.member()
+    add_totp(client)
     schema = client.get("/openapi.json").json()["components"]["schemas"]
     client.post("/v1/password/forgot", json={"email": client.email})
     eventually(lambda: client.get("/v1/me/export").json()["mails"])
     document = client.get("/v1/me/export").json()
     assert set(document) == set(schema["ExportResponse"]["properties"])
-    for name, shape in (("sessions", "ExportedSession"), ("events", "EventResponse"), ("mails", "ExportedMail")):
+    for name, shape in (
+        ("sessions", "ExportedSession"),
+        ("events", "EventResponse"),
+        ("mails", "ExportedMail"),
+        ("factors", "ExportedFactor"),
+        ("undo_points", "ExportedUndoPoint"),
+    ):
         assert set(document[name][0]) == set(schema[shape]["properties"])
 
 

@@ -1,8 +1,11 @@
 """An authenticator app (RFC 6238) of a test."""
 
 import time
+from typing import Any
 
 import pyotp
+
+from tests.support.service import Client
 
 PERIOD = 30
 
@@ -12,6 +15,7 @@ class TotpApp:
     one, then the next. After that it waits."""
 
     def __init__(self, secret: str) -> None:
+        self.secret = secret
         self._totp = pyotp.TOTP(secret)
         now = time.time()
         # The previous step is accepted until the end of the present one.
@@ -31,3 +35,15 @@ class TotpApp:
         """A code that no accepted time step has."""
         near = {self._totp.at((self._step + offset) * PERIOD) for offset in range(-3, 6)}
         return next(code for code in map("{:06}".format, range(20)) if code not in near)
+
+
+def add_totp(client: Client, **more: str) -> tuple[TotpApp, dict[str, Any]]:
+    """Add an authenticator app, and return it with the response."""
+    options = client.post("/v1/factors/totp/options")
+    assert options.status_code == 200, options.text
+    app = TotpApp(options.json()["secret"])
+    answer = client.post(
+        "/v1/factors/totp", json={"challenge": options.json()["challenge"], "code": app.code(), **more}
+    )
+    assert answer.status_code == 201, answer.text
+    return app, answer.json()

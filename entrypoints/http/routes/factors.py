@@ -1,8 +1,5 @@
 """List, rename and remove factors, replace the recovery codes, and reset the factors of another user."""
 
-from datetime import datetime
-from typing import Annotated
-
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
@@ -13,15 +10,16 @@ from application.factors.reset_factors import ResetFactors
 from domain.rate_limits import Limit
 from domain.role import Role
 from entrypoints.http.endpoint import delete, get, patch, post
-from entrypoints.http.factor_schemas import FactorIdInPath, FactorName, FactorResponse, RecoveryCodes
-from entrypoints.http.fields import Timestamp, UserIdInPath, documented
+from entrypoints.http.factor_schemas import (
+    FactorIdInPath,
+    FactorName,
+    FactorResponse,
+    RecoveryCodeCountResponse,
+    RecoveryCodes,
+)
+from entrypoints.http.fields import UserIdInPath
 from entrypoints.http.guard import Fresh, authenticated, requires_role
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
-
-
-class RecoveryCodeCountResponse(Struct, frozen=True):
-    left: Annotated[int, documented("Unused codes.", 9)]
-    created_at: Annotated[datetime, Timestamp]
 
 
 class FactorList(Struct, frozen=True):
