@@ -97,6 +97,9 @@ def deletion_of(row: Row) -> Deletion:
     )
 
 
+_REASONS = frozenset(EndReason)
+
+
 def session_of(row: Row) -> Session:
     reason = row["end_reason"]
     return Session(
@@ -108,7 +111,8 @@ def session_of(row: Row) -> Session:
         rotated_at=row["rotated_at"],
         expires_at=row["expires_at"],
         ended_at=row["ended_at"],
-        end_reason=None if reason is None else EndReason(reason),
+        # A newer release may have ended the session for another reason.
+        end_reason=EndReason(reason) if reason in _REASONS else None,
         client_info=ClientInfo(ip=row["ip"], user_agent=row["user_agent"]),
         authentication=_authentication_of(row),
     )

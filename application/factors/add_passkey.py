@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.factors.challenges import Challenges, spend
-from application.factors.enrolment import EnrolledFactor, Enrolment, factor_name
+from application.factors.enrolment import EnrolledFactor, Enrolment, check_open, factor_name
 from application.factors.ports import Json, Passkeys
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWorkFactory
@@ -19,13 +19,12 @@ class PasskeyOptions:
     begin: UnitOfWorkFactory
     challenges: Challenges
     passkeys: Passkeys
-    enrolment: Enrolment
 
     async def __call__(self, caller: AccessToken) -> tuple[str, Json]:
         """Return a challenge, and the options for `navigator.credentials.create`. Raises `token_revoked` or
         `unavailable`."""
         async with self.begin() as work:
-            await self.enrolment.check_open(work)
+            await check_open(work)
             user = await work.users.by_id(caller.user_id)
             factors = await work.factors.by_user(caller.user_id)
         if user is None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from application.factors.challenges import Challenges, spend
-from application.factors.enrolment import EnrolledFactor, Enrolment, factor_name
+from application.factors.enrolment import EnrolledFactor, Enrolment, check_open, factor_name
 from application.factors.ports import OneTimePasswords, SecretBox, enrolment_context, totp_context
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWorkFactory
@@ -32,12 +32,11 @@ class TotpOptions:
     challenges: Challenges
     one_time_passwords: OneTimePasswords
     secret_box: SecretBox
-    enrolment: Enrolment
 
     async def __call__(self, caller: AccessToken) -> NewTotp:
         """Raises `token_revoked` or `unavailable`."""
         async with self.begin() as work:
-            await self.enrolment.check_open(work)
+            await check_open(work)
             user = await work.users.by_id(caller.user_id)
         if user is None:
             raise token_revoked()

@@ -49,16 +49,11 @@ class Enrolment:
     new_id: NewId
     new_bytes: NewBytes
 
-    async def check_open(self, work: UnitOfWork) -> None:
-        """Raises `unavailable` during an upgrade from a release without factors."""
-        if not await work.factors.enrolment_open():
-            raise unavailable("The enrolment of factors")
-
     async def locked(self, work: UnitOfWork, caller: AccessToken, *, version: int) -> User:
         """Lock the caller. Raises `token_revoked`, `account_disabled`, `step_up_required`, `not_verified`,
         `unavailable`, or `challenge_invalid` if the credentials have changed since the challenge was issued at
         `version`."""
-        await self.check_open(work)
+        await check_open(work)
         user, _ = await self.lock_caller(work, caller)
         if not user.verified:
             raise Refusal(ErrorCode.NOT_VERIFIED, "Verify your e-mail address first.")
@@ -115,6 +110,13 @@ class Enrolment:
         ]
         await work.factors.replace_recovery_codes(user_id, codes, now=now)
         return texts
+
+
+async def check_open(work: UnitOfWork) -> None:
+    """Raises `unavailable` during an upgrade from a release without factors. Its processes would accept a password
+    alone, and cannot read events of factors."""
+    if not await work.factors.enrolment_open():
+        raise unavailable("A second factor")
 
 
 def factor_name(name: str | None, *, default: str) -> str:

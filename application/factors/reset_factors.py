@@ -6,6 +6,7 @@ from uuid import UUID
 from application.administration.authorize_actor import authorize_actor
 from application.administration.operator_lookup import locked_unambiguous_user
 from application.audit import Audit
+from application.factors.enrolment import check_open
 from application.factors.undo_points import UndoPoints
 from application.ports import Clock
 from application.repositories import UnitOfWork, UnitOfWorkFactory
@@ -35,8 +36,9 @@ class RemoveAllFactors:
         by: UUID | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> int:
-        """End all sessions, notify the owner, and return the number of removed factors."""
+        """End all sessions, notify the owner, and return the number of removed factors. Raises `unavailable`."""
         now = self.clock()
+        await check_open(work)
         factors = await work.factors.by_user(user.id)
         await work.factors.remove(user.id, [factor.id for factor in factors], now=now)
         await work.sessions.end_all(user.id, now=now, reason=EndReason.FACTOR_REMOVED)
@@ -54,7 +56,7 @@ class ResetFactors:
     remove_all_factors: RemoveAllFactors
 
     async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
-        """Raises `role_required`, `not_found` or `forbidden`."""
+        """Raises `role_required`, `not_found`, `forbidden` or `unavailable`."""
         async with self.begin() as work:
             locked = await work.users.lock(user_id, with_admins=True)
             actor, _ = await authorize_actor(work, caller, user_id, role=Role.ADMIN)

@@ -8,6 +8,7 @@ from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.factors.challenges import Challenges, spend
 from application.factors.check_factor import CheckFactor, PresentedFactor
+from application.factors.enrolment import check_open
 from application.factors.ports import Json, Passkeys
 from application.factors.require_fresh import LockCaller
 from application.ports import Clock
@@ -58,11 +59,12 @@ class StepUp:
     async def by_password(
         self, caller: AccessToken, *, password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> SteppedUpToken:
-        """Raises `invalid_credentials`, `account_disabled`, `token_revoked` or `rate_limited`."""
+        """Raises `invalid_credentials`, `account_disabled`, `token_revoked`, `unavailable` or `rate_limited`."""
         user, _ = await self._read(caller)
         if not await self.check.for_user(user, password, client_info=client_info):
             raise incorrect_password()
         async with self.begin() as work:
+            await check_open(work)
             user, session = await self.lock_caller(work, caller, fresh=False)
             await self._record(work, user, "password", client_info)
         return self.issue.stepped_up(session, caller.generation, user, Authentication.by_password(self.clock()))

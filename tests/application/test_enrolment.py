@@ -246,6 +246,10 @@ async def test_enrolment_is_closed_during_an_upgrade(world: World, kind: FactorK
     world.store.rows.enrolment_open = False
     for attempt in (finish(), started(owner, kind)):
         assert await error_code_of(attempt) is ErrorCode.UNAVAILABLE
+    # Processes of the previous release cannot read the events of these.
+    owner.caller = await world.caller()
+    assert await error_code_of(world.step_up.by_password(owner.caller, password=PASSWORD)) is ErrorCode.UNAVAILABLE
+    assert await error_code_of(world.operator_reset_factors(who=ALICE)) is ErrorCode.UNAVAILABLE
     assert await world.open_enrolment()
     await finish()
 

@@ -67,6 +67,15 @@ async def test_session_of_the_previous_release_was_opened_by_password(
     assert renewed[0].authentication == stored.authentication
 
 
+@pytest.mark.parametrize("harness", ["postgres"], indirect=True)
+async def test_session_that_a_newer_release_ended_has_ended(harness: StoreHarness, engine: AsyncEngine) -> None:
+    session = await harness.session(await harness.user())
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE sessions SET ended_at = created_at, end_reason = 'in_another_way'"))
+    stored = await harness.load_session(session.id)
+    assert (stored.end_reason, stored.alive(NOW)) == (None, False)
+
+
 async def test_one_session_is_kept_while_all_others_end(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     kept, theirs = await harness.session(user), await harness.session(other)

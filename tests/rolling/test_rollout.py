@@ -5,7 +5,7 @@ take effect at the other at once, and no request fails with 5xx, except logins t
 (`overloaded`). The new worker starts before the new API processes.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +14,10 @@ import httpx
 import jwt
 import pytest
 
-from adapters.tokens.key_files import make_key
-from entrypoints.devserver import engines
 from tests.support.migrations import REVISIONS, tree_with
-from tests.support.releases import HEAD, Release, migrate, unpacked
+from tests.support.releases import HEAD, Release, Rollout, rollout_of, unpacked
 from tests.support.rolling import Api, Fleet, Load, bearer
-from tests.support.service import PASSWORD, ROOT, ServiceProcess, eventually, token_in, unique_email
+from tests.support.service import PASSWORD, ROOT, ServiceProcess, eventually, unique_email
 
 # One table per migration: a refresh locks sessions, then users, and a migration that locks both could deadlock with
 # it. `tests/test_migration_locks.py` refuses such a migration.
@@ -38,21 +36,8 @@ def upgrade():
 def downgrade(): ...
 """,
 }
-SECRET = "9b1f4c7e2d8a5063b7e91c4f6a2d8e0535c1"
 TIMES = 3
 """How often each side revokes tokens of the other."""
-
-
-@dataclass(frozen=True)
-class Rollout:
-    before: Release
-    after: Release
-    url: str
-    mail: Callable[[str, int], str]
-    """The token in the nth mail to an address."""
-
-    def migrate(self) -> None:
-        migrate(self.url, root=self.after.root)
 
 
 def previous_release(folder: Path) -> tuple[Path, str, Path]:
@@ -67,25 +52,8 @@ def next_release(folder: Path) -> tuple[Path, str, Path]:
 @pytest.fixture(params=[previous_release, next_release])
 def rollout(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rollout]:
     before, schema, after = request.param(tmp_path)
-    with ExitStack() as parts:
-        postgres = parts.enter_context(engines.postgres(tmp_path / "pg", durable=False))
-        valkey = parts.enter_context(engines.valkey(tmp_path / "valkey"))
-        migrate(postgres.url, root=before, to=schema)
-        keys = tmp_path / "keys"
-        make_key(keys)
-        releases = []
-        for name, root in (("before", before), ("after", after)):
-            release = Release(root, tmp_path / name, postgres.url, valkey.url)
-            parts.callback(release.stop)
-            release.environ |= {
-                "LATCHKEY_SECRET_KEY": SECRET,
-                "LATCHKEY_SIGNING_KEYS": str(next(keys.glob("*.pem"))),
-                "LATCHKEY_MAIL_DIR": str(tmp_path / "mail"),
-            }
-            releases.append(release)
-        one = releases[0]
-        one.mail_dir = tmp_path / "mail"
-        yield Rollout(one, releases[1], postgres.url, lambda email, number: token_in(one.mail(email, number)))
+    with rollout_of(before, after, tmp_path, schema=schema) as rollout:
+        yield rollout
 
 
 # -- tokens and links across releases ----------------------------------------------------------------------

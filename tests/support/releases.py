@@ -16,9 +16,14 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.service import PASSWORD, ROOT, Service, ServiceProcess, unique_email
+from adapters.tokens.key_files import make_key
+from entrypoints.devserver import engines
+from tests.support.service import PASSWORD, ROOT, Service, ServiceProcess, token_in, unique_email
 
 BEFORE = "0.2.0"
 HEAD = "b4f09a2e6c17"
@@ -65,3 +70,42 @@ class Release(Service):
         )
         assert done.returncode == 0, done.stderr
         return email
+
+
+SECRET = "9b1f4c7e2d8a5063b7e91c4f6a2d8e0535c1"
+
+
+@dataclass(frozen=True)
+class Rollout:
+    before: Release
+    after: Release
+    url: str
+    mail: Callable[[str, int], str]
+    """The token in the nth mail to an address."""
+
+    def migrate(self) -> None:
+        migrate(self.url, root=self.after.root)
+
+
+@contextmanager
+def rollout_of(before: Path, after: Path, folder: Path, *, schema: str) -> Iterator[Rollout]:
+    """Two releases over one PostgreSQL and one Redis, at the schema of the one before."""
+    with ExitStack() as parts:
+        postgres = parts.enter_context(engines.postgres(folder / "pg", durable=False))
+        valkey = parts.enter_context(engines.valkey(folder / "valkey"))
+        migrate(postgres.url, root=before, to=schema)
+        keys = folder / "keys"
+        make_key(keys)
+        releases = []
+        for name, root in (("before", before), ("after", after)):
+            release = Release(root, folder / name, postgres.url, valkey.url)
+            parts.callback(release.stop)
+            release.environ |= {
+                "LATCHKEY_SECRET_KEY": SECRET,
+                "LATCHKEY_SIGNING_KEYS": str(next(keys.glob("*.pem"))),
+                "LATCHKEY_MAIL_DIR": str(folder / "mail"),
+            }
+            releases.append(release)
+        one = releases[0]
+        one.mail_dir = folder / "mail"
+        yield Rollout(one, releases[1], postgres.url, lambda email, number: token_in(one.mail(email, number)))
