@@ -13,6 +13,7 @@ from domain.audit import EventType
 from domain.factor import FactorKind
 from domain.outbox import MailKind
 from domain.refusals import ErrorCode
+from domain.role import Role
 from domain.session import EndReason
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.factor_owner import ORIGIN, FactorOwner, factor_owner, interrupted, on_another_device
@@ -249,7 +250,9 @@ async def test_enrolment_is_closed_during_an_upgrade(world: World, kind: FactorK
     # Processes of the previous release cannot read the events of these.
     owner.caller = await world.caller()
     assert await error_code_of(world.step_up.by_password(owner.caller, password=PASSWORD)) is ErrorCode.UNAVAILABLE
-    assert await error_code_of(world.operator_reset_factors(who=ALICE)) is ErrorCode.UNAVAILABLE
+    await world.user(BOB, role=Role.ADMIN)
+    resetting = world.reset_factors(await world.caller(BOB), owner.user.id)
+    assert await error_code_of(resetting) is ErrorCode.UNAVAILABLE
     assert await world.open_enrolment()
     await finish()
 
