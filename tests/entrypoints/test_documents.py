@@ -20,6 +20,7 @@ from tests.support.service import ROOT, Service, eventually, unique_email
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
 _ID = re.compile(r"\{[a-z_]+\}")
+_ROLES = {"verified": "member"}
 _FIELD = re.compile(r"(optional )?`([a-z_]+)`")
 
 
@@ -44,12 +45,14 @@ def operations_of_guide() -> Iterator[tuple[str, Operation]]:
             who, _, body = cells[1].rpartition(";") if ";" in cells[1] else ("", "", cells[1])
             if "bearer" in cells[1] and not who:
                 who, body = cells[1], ""
-            role = re.search(r"moderator|admin", who)
+            role = re.search(r"moderator|admin|verified", who)
             fields = frozenset((name, not optional) for optional, name in _FIELD.findall(body))
             query_fields = frozenset(re.findall(r"([a-z_]+)=", query))
             status_match = re.match(r"\d+", cells[2])
             status = int(status_match[0]) if status_match else 200
-            operation = Operation("bearer" in who, role[0] if role else None, fields, query_fields, status)
+            operation = Operation(
+                "bearer" in who, _ROLES.get(role[0], role[0]) if role else None, fields, query_fields, status
+            )
             yield f"{method} {_ID.sub('{id}', path)}", operation
 
 
