@@ -73,7 +73,7 @@ async def rename(
     summary="Remove a factor",
     tag="Second factors",
     policy=authenticated(budget=Limit.FACTOR_CHANGE, fresh=Fresh.ALWAYS, enrolling=True),
-    errors=["not_found", "account_disabled"],
+    errors=["not_found", "account_disabled", "factor_required"],
 )
 async def remove(
     factor_id: FactorIdInPath, request: AnyRequest, remove_factor: NamedDependency[RemoveFactor]
