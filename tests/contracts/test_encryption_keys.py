@@ -8,6 +8,7 @@ from threading import Thread
 
 import pytest
 
+from adapters.factors.aes_gcm_box import AesGcmBox
 from adapters.factors.encryption_keys import ReloadingKeys
 from entrypoints.settings.tokens import secrets
 
@@ -97,6 +98,21 @@ def test_keys_of_the_environment_do_not_change() -> None:
     keys = ReloadingKeys([OLD.encode()], None, parse=secrets)
     keys.reload()
     assert named(keys) == OLD
+
+
+def test_process_reads_a_key_that_another_one_uses_already(keys: ReloadingKeys, file: Path) -> None:
+    one, other = (AesGcmBox(it.current, reload=it.reload) for it in (keys, ReloadingKeys([], file, parse=secrets)))
+    put(file, f"{NEW},{OLD}")
+    keys.reload()
+    encrypted = one.encrypt(b"secret", context=b"")
+    assert other.decrypt(encrypted, context=b"") == b"secret"
+    put(file, OLD)
+    # What it has read stays until it reads again.
+    assert other.decrypt(encrypted, context=b"") == b"secret"
+    keys.reload()
+    assert one.decrypt(encrypted, context=b"") is None
+    put(file, f"{OLD},{NEW}")
+    assert one.decrypt(encrypted, context=b"") == b"secret"
 
 
 def test_reload_does_not_wait_for_a_mount_that_hangs(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from entrypoints.cli.doctor.checks import check_all
 from entrypoints.cli.doctor.clocks import compare_clocks
 from entrypoints.cli.doctor.database import check_database, judge_version
 from entrypoints.cli.doctor.environment import check_keys, check_public_url, check_smtp
+from entrypoints.cli.doctor.factors import check_factors
 from entrypoints.cli.doctor.findings import Finding, State
 from entrypoints.cli.doctor.hashing import STRONGER_COSTS, check_hashing, is_prebuilt, judge_hashing
 from entrypoints.cli.doctor.mails import check_mails
@@ -38,6 +39,7 @@ from tests.support.certificates import Authority
 from tests.support.key_files import public_pem
 from tests.support.service import ROOT, DatabaseFactory, Service, free_port
 from tests.support.smtp_servers import honest, scripted
+from tests.support.stored_secrets import store_secret
 
 pytestmark = pytest.mark.anyio
 
@@ -390,6 +392,70 @@ async def test_doctor_reports_pending_mails_and_the_reason(environ: dict[str, st
 async def test_doctor_skips_mails_without_a_database(environ: dict[str, str]) -> None:
     url = re.sub(r":\d+/", f":{free_port()}/", environ["LATCHKEY_DATABASE_URL"])
     assert await mails({**environ, "LATCHKEY_DATABASE_URL": url}) == []
+
+
+# -- second factors ------------------------------------------------------------------------------------
+
+NEW, OLD = "v7Qd2kXw9RzN4bTf6HsJ1mYc8LpG3aUe5ViD0oKq_", "bR5tZ0nYw3LxQ8fKc6VhJ1mTd9SgP2aUe7EiC4oMq_"
+
+
+async def factors(environ: Mapping[str, str], **also: str) -> list[Finding]:
+    settings = load({**environ, **{f"LATCHKEY_{name}": value for name, value in also.items()}})
+    return [it async for it in check_factors(settings)]
+
+
+async def test_doctor_finds_secrets_whose_key_is_missing(environ: dict[str, str]) -> None:
+    both, missing = f"{NEW},{OLD}", "are not in LATCHKEY_ENCRYPTION_KEYS"
+    assert finding_with(await factors(environ, ENCRYPTION_KEYS=NEW), "0 TOTP secrets").state is State.OK
+    await store_secret(environ["LATCHKEY_DATABASE_URL"], OLD)
+    found = finding_with(await factors(environ, ENCRYPTION_KEYS=NEW), missing)
+    assert (found.state, found.part) == (State.ERROR, "factors")
+    assert "the keys of 1 TOTP secret" in found.text
+    found = finding_with(await factors(environ, ENCRYPTION_KEYS=both), "under an older key")
+    assert (found.state, "run `encryption-keys rotate`" in found.text) == (State.WARNING, True)
+    await store_secret(environ["LATCHKEY_DATABASE_URL"], NEW)
+    await store_secret(environ["LATCHKEY_DATABASE_URL"], NEW)
+    found = finding_with(await factors(environ, ENCRYPTION_KEYS=OLD), missing)
+    assert "the keys of 2 TOTP secrets" in found.text
+    await execute(environ, "DELETE FROM factors")
+    await store_secret(environ["LATCHKEY_DATABASE_URL"], NEW)
+    findings = await factors(environ, ENCRYPTION_KEYS=both)
+    found = finding_with(findings, "under the newest key")
+    assert (found.state, "1 older key encrypts nothing" in found.text) == (State.OK, True)
+    assert not any(key in str(findings) for key in (NEW, OLD))
+
+
+async def test_doctor_says_how_to_enable_second_factors(environ: dict[str, str]) -> None:
+    assert finding_with(await factors(environ), "can add second factors").state is State.OK
+    await execute(environ, "DELETE FROM factor_enrolment")
+    found = finding_with(await factors(environ), "users cannot add second factors yet")
+    assert (found.state, "run `factors enable`" in found.text) == (State.WARNING, True)
+    found = finding_with(await factors(environ, REQUIRE_FACTOR="admin"), "cannot add second factors yet")
+    assert (found.state, "LATCHKEY_REQUIRE_FACTOR locks users out" in found.text) == (State.ERROR, True)
+
+
+@pytest.mark.parametrize(
+    ("url", "also", "state", "text"),
+    [
+        ("http://localhost:8000", {}, State.OK, "passkeys belong to localhost, at http://localhost:8000"),
+        (
+            "https://accounts.example.org/x",
+            {"RP_ID": "example.org", "PASSKEY_ORIGINS": "https://app.example.org"},
+            State.OK,
+            "passkeys belong to example.org, at https://accounts.example.org, https://app.example.org",
+        ),
+        ("http://127.0.0.1:8000", {}, State.WARNING, "no IP address: set LATCHKEY_PUBLIC_URL to a domain"),
+        ("https://192.0.2.1", {}, State.WARNING, "passkeys do not work at https://192.0.2.1"),
+        ("https://[2001:db8::1]", {}, State.WARNING, "no IP address"),
+        ("http://laptop.example", {}, State.WARNING, "at https:// and localhost only"),
+    ],
+)
+async def test_doctor_says_where_passkeys_work(
+    environ: dict[str, str], url: str, also: dict[str, str], state: State, text: str
+) -> None:
+    found, *_ = await factors(environ, PUBLIC_URL=url, **also)
+    assert (found.state, found.part) == (state, "factors")
+    assert text in found.text
 
 
 # -- Redis ---------------------------------------------------------------------------------------------

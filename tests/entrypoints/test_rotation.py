@@ -2,14 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 
 from adapters.tokens.key_files import make_key
-from tests.support.rolling import Api, Fleet, Load, signer
+from tests.support.rolling import Api, Fleet, Load, bearer, signer
 from tests.support.service import PASSWORD, DatabaseFactory, Service, code, eventually, unique_email
+from tests.support.totp_app import TotpApp
 
 DELAY = 2
 OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5a7e1c9f3"
@@ -22,6 +25,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory, databases: DatabaseFactory)
     keys = made.folder / "keys"
     make_key(keys)
     made.environ |= {"LATCHKEY_SIGNING_KEYS": str(keys), "LATCHKEY_KEY_DELAY": str(DELAY)}
+    (made.folder / "encryption_keys").write_text(OLD)
+    made.environ["LATCHKEY_ENCRYPTION_KEYS_FILE"] = str(made.folder / "encryption_keys")
     yield made
     made.stop()
 
@@ -136,6 +141,62 @@ def rotate_beside(service: Service, broken: Path) -> str:
     assert (done.returncode, done.stderr) == (0, f"{broken}: not an unencrypted P-256, Ed25519 or RSA key in PEM\n")
     kid: str = json.loads(done.stdout)[0]["kid"]
     return kid
+
+
+@dataclass
+class TotpUser:
+    """A user with an authenticator app, whose first codes need no wait."""
+
+    email: str
+    app: TotpApp
+
+    @classmethod
+    def of(cls, service: Service, api: Api) -> "TotpUser":
+        email = service.user("someone")
+        token = bearer(log_in(api, email)["access_token"])
+        options = api.client.post("/v1/factors/totp/options", headers=token).json()
+        app = TotpApp(options["secret"])
+        body = {"challenge": options["challenge"], "code": app.code()}
+        answer = api.client.post("/v1/factors/totp", json=body, headers=token)
+        assert answer.status_code == 201, answer.text
+        return cls(email, app)
+
+    def log_in(self, api: Api) -> httpx.Response:
+        asked = api.client.post("/v1/login", json={"login": self.email, "password": PASSWORD}).json()
+        body = {"challenge": asked["challenge"], "totp": self.app.code()}
+        return api.client.post("/v1/login/factor", json=body)
+
+
+def test_encryption_keys_rotate_without_a_restart(shared: Service, fleet: Fleet) -> None:
+    """Each user can log in twice without waiting for the next code."""
+    file, log, first = shared.folder / "encryption_keys", shared.folder / "api.log", fleet.apis[0]
+    waiting = [TotpUser.of(shared, first) for _ in range(5)]
+
+    def put(keys: str) -> None:
+        draft = file.with_suffix(".draft")
+        draft.write_text(keys)
+        draft.rename(file)
+
+    def logged(text: str, times: int) -> bool:
+        return log.read_text().count(text) == times
+
+    def codes_are_accepted(user: TotpUser) -> None:
+        assert [user.log_in(api).status_code for api in fleet.apis] == [200, 200]
+
+    codes_are_accepted(waiting.pop())
+    for lines, keys in ((2, f"{OLD},{NEW}"), (4, f"{NEW},{OLD}")):
+        put(keys)
+        codes_are_accepted(waiting.pop())
+        eventually(partial(logged, "encryption_keys_changed: 2 keys", lines))
+    newcomer = TotpUser.of(shared, first)
+    done = shared.cli("encryption-keys", "rotate")
+    assert (done.returncode, done.stdout) == (0, "5 encrypted with the newest key\n")
+    codes_are_accepted(waiting.pop())
+    put(NEW)
+    eventually(partial(logged, "encryption_keys_changed: 1 keys", 2))
+    codes_are_accepted(waiting.pop())
+    codes_are_accepted(newcomer)
+    assert not any(key in log.read_text() for key in (OLD, NEW))
 
 
 def test_secret_rotation_under_load_fails_no_request(isolated_service: Service) -> None:

@@ -1,5 +1,6 @@
 """`make run`: it starts, works, stops and starts again, and leaves no process behind."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import psutil
 import pytest
 
@@ -140,6 +142,9 @@ def test_run_starts_stops_and_keeps_its_data(data: Path, running: list[Run]) -> 
     assert refusal_of(Run(data.with_name("other"), first.port)).startswith("LATCHKEY_PORT")
     assert refusal_of(Run(data, first.port)).startswith("LATCHKEY_DATA_DIR")
 
+    # As after an upgrade from a release that knows no factors.
+    asyncio.run(run_sql(json.loads(note.read_text()), "DELETE FROM factor_enrolment RETURNING 1"))
+
     descendants = first.descendants()
     first.process.send_signal(signal.SIGTERM)
     assert first.wait_for_exit() == 0
@@ -151,12 +156,22 @@ def test_run_starts_stops_and_keeps_its_data(data: Path, running: list[Run]) -> 
     again.wait_until_started()
     assert again.post("/v1/login", {"login": ADA["email"], "password": ADA["password"]}) == 200
     again.wait_for_redis()
+    assert asyncio.run(run_sql(json.loads(note.read_text()), "SELECT count(*) FROM factor_enrolment")) == 1
     again.process.send_signal(signal.SIGINT)
     assert again.wait_for_exit() == 0
     said = "".join(path.read_text() for path in (data / "logs").glob("api.*"))
     # On a busy machine the blocklist lease may expire for a moment.
     assert [line for line in said.splitlines() if "[warning" in line and "blocklist_untrusted" not in line] == []
     assert "[error" not in said
+
+
+async def run_sql(engines: dict[str, str], statement: str) -> int:
+    connection = await asyncpg.connect(engines["LATCHKEY_DATABASE_URL"])
+    try:
+        value: int = await connection.fetchval(statement)
+        return value
+    finally:
+        await connection.close()
 
 
 def refusal_of(run: Run) -> str:

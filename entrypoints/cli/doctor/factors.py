@@ -65,7 +65,9 @@ def judge_secrets(secrets: Mapping[bytes, int], keys: Sequence[bytes]) -> Findin
         )
     if older := sum(counts[1:]):
         return Finding.warning(PART, f"{_secrets(older)} under an older key: run `encryption-keys rotate`")
-    unused = f"; {len(keys) - 1} older keys encrypt nothing" if len(keys) > 1 else ""
+    unused = ""
+    if len(keys) > 1:
+        unused = f"; {'1 older key encrypts' if len(keys) == 2 else f'{len(keys) - 1} older keys encrypt'} nothing"
     return Finding.ok(PART, f"{_secrets(counts[0])} under the newest key{unused}")
 
 
