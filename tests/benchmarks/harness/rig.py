@@ -21,6 +21,7 @@ from adapters.tokens.key_files import make_key
 from entrypoints.devserver import engines
 from tests.benchmarks.harness.machine import ROOT
 from tests.entrypoints.conftest import migrate
+from tests.support.releases import Release
 from tests.support.service import PASSWORD, Service, free_port
 
 T = TypeVar("T")
@@ -44,11 +45,11 @@ class BenchRig:
     redis_url: str
     services: list[Service]
 
-    def service(self, *, processes: int = 1, **environ: str) -> Service:
-        """Start a service. Further ones are the same service on another port."""
+    def service(self, *, processes: int = 1, root: Path = ROOT, **environ: str) -> Service:
+        """Start a service of the code in `root`. Further ones are the same service on another port."""
         folder = self.folder / f"service{len(self.services)}"
-        folder.mkdir()
-        service = Service(folder, self.database_url, self.redis_url, processes=processes)
+        service = Release(root, folder, self.database_url, self.redis_url)
+        service.environ["LATCHKEY_PROCESSES"] = str(processes)
         service.environ |= self._settings() | environ
         self.services.append(service)
         service.start_api()
