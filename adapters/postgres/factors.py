@@ -4,7 +4,20 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Table, Text, and_, cast, func, or_, select, update
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    ColumnElement,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    func,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.connection import Connection
@@ -17,6 +30,7 @@ from adapters.postgres.factor_rows import (
 )
 from adapters.postgres.factor_tables import factor_enrolment, factors, recovery_codes, spent, undo_points
 from adapters.postgres.rows import OWNER, among, insert_all, user_of
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import address_changes, users
 from application.repositories import Factors
 from domain.factor import Factor, RecoveryCode, RecoveryCodeCount, UndoPoint
@@ -33,13 +47,7 @@ class PostgresFactors(Factors):
         return [factor_of(row) for row in await self._connection.fetch(query)]
 
     async def by_credential_id(self, credential_id: bytes) -> tuple[Factor, User] | None:
-        query = (
-            select(factors, *OWNER)
-            .join(users, users.c.id == factors.c.user_id)
-            .where(factors.c.credential_id == credential_id, factors.c.removed_in.is_(None))
-            .where(users.c.deleted_at.is_(None))
-        )
-        row = await self._connection.fetch_row(query)
+        row = await self._connection.fetch_row(_BY_CREDENTIAL_ID, credential_id=credential_id)
         return None if row is None else (factor_of(row), user_of(row, "owner_"))
 
     async def add(self, factor: Factor, *, replacing: Sequence[UUID] = ()) -> bool:
@@ -76,11 +84,8 @@ class PostgresFactors(Factors):
         return await self._connection.execute(used) == 1
 
     async def use_passkey(self, factor_id: UUID, *, sign_count: int, backed_up: bool, now: datetime) -> bool:
-        used = update(factors).where(_usable(factor_id), factors.c.sign_count.is_not(None))
-        # Never lower, so that a regress stays visible.
-        count = func.greatest(factors.c.sign_count, sign_count)
-        values = {"sign_count": count, "backed_up": backed_up, "last_used_at": now}
-        return await self._connection.execute(used.values(values)) == 1
+        values = {"count": sign_count, "backed_up": backed_up, "last_used_at": now}
+        return await self._connection.execute(_USE_PASSKEY, factor_id=factor_id, **values) == 1
 
     async def replace_recovery_codes(self, user_id: UUID, codes: Sequence[RecoveryCode], *, now: datetime) -> None:
         values = {"removed_in": _next_version(user_id), "removed_at": now}
@@ -104,8 +109,7 @@ class PostgresFactors(Factors):
 
     async def spend(self, digest: bytes, *, expires_at: datetime) -> bool:
         # A transaction that inserts the same digest at this moment is waited for.
-        new = insert(spent).values(digest=digest, expires_at=expires_at).on_conflict_do_nothing()
-        return await self._connection.execute(new) == 1
+        return await self._connection.execute(_SPEND, digest=digest, expires_at=expires_at) == 1
 
     async def add_undo_point(self, point: UndoPoint) -> None:
         await self._connection.execute(insert(undo_points).values(row_of_undo_point(point)))
@@ -176,9 +180,31 @@ def _in_use(table: Table, user_id: UUID) -> ColumnElement[bool]:
     return and_(_of(table, user_id), table.c.removed_in.is_(None))
 
 
-def _usable(factor_id: UUID) -> ColumnElement[bool]:
+def _usable(factor_id: UUID | BindParameter[UUID]) -> ColumnElement[bool]:
     present = select(users.c.id).where(users.c.id == factors.c.user_id, users.c.deleted_at.is_(None))
     return and_(factors.c.id == factor_id, factors.c.removed_in.is_(None), present.exists())
+
+
+# Those of each login by passkey are compiled once, which costs more than sending them.
+_BY_CREDENTIAL_ID = CompiledStatement(
+    select(factors, *OWNER)
+    .join(users, users.c.id == factors.c.user_id)
+    .where(factors.c.credential_id == bindparam("credential_id"), factors.c.removed_in.is_(None))
+    .where(users.c.deleted_at.is_(None))
+)
+_USE_PASSKEY = CompiledStatement(
+    update(factors)
+    .where(_usable(bindparam("factor_id")), factors.c.sign_count.is_not(None))
+    .values(
+        # Never lower, so that a regress stays visible.
+        sign_count=func.greatest(factors.c.sign_count, bindparam("count")),
+        backed_up=bindparam("backed_up"),
+        last_used_at=bindparam("last_used_at"),
+    )
+)
+_SPEND = CompiledStatement(
+    insert(spent).values(digest=bindparam("digest"), expires_at=bindparam("expires_at")).on_conflict_do_nothing()
+)
 
 
 def _next_version(user_id: UUID) -> ColumnElement[int]:

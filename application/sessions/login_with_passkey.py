@@ -35,6 +35,7 @@ class PasskeyLoginOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginWithPasskey:
     begin: UnitOfWorkFactory
+    autocommit: UnitOfWorkFactory
     challenges: Challenges
     passkeys: Passkeys
     rate_limiter: RateLimiter
@@ -50,7 +51,7 @@ class LoginWithPasskey:
         `rate_limited`."""
         await self.rate_limiter.acquire(Bucket(Limit.PASSKEY_LOGIN, (client_info.network,)))
         async with self.challenges.answer(challenge, ChallengePurpose.PASSKEY_LOGIN) as answered:
-            async with self.begin() as work:
+            async with self.autocommit() as work:
                 found = await work.factors.by_credential_id(self.passkeys.credential_id(credential))
             if found is None:
                 raise factor_invalid()
