@@ -125,7 +125,7 @@ class CheckFactor:
         for factor in factors:
             if isinstance(factor.credential, Totp) and presented.totp is not None:
                 step = self._step(user, factor, factor.credential, presented.totp)
-                if step is not None and step > factor.credential.last_step:
+                if step is not None:
                     return VerifiedFactor(method="totp", factor=factor, step=step)
         raise factor_invalid()
 

@@ -32,7 +32,7 @@ class LoginWithFactor:
             async with self.begin() as work:
                 user = None if answered.user_id is None else await work.users.by_id(answered.user_id)
                 factors = [] if user is None else await work.factors.by_user(user.id)
-            if user is None or user.disabled or not user.factors or user.credential_version != answered.version:
+            if user is None or not user.factors or user.credential_version != answered.version:
                 raise challenge_invalid()
             async with self.check_factor.verified(
                 user, factors, factor, nonce=answered.nonce, client_info=client_info

@@ -1,29 +1,42 @@
-"""Open a session, and end the oldest ones beyond the maximum."""
+"""Open a session, end the oldest ones beyond the maximum, and notify the owner of a new device."""
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from application.audit import Audit
-from application.ports import Clock, NewId
+from application.factors.undo_points import UndoPoints
+from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWork
-from domain.audit import EventType
+from domain.audit import AuditEvent, EventType
 from domain.authentication import Authentication
 from domain.client_info import ClientInfo
+from domain.device import describe_device
+from domain.factor import ChangeKind
+from domain.rate_limit_buckets import notice_bucket
+from domain.refusals import Refusal
 from domain.session import Lifetimes, Session
 from domain.user import User
+
+_REMEMBERED = 50
+"""Events in which a device is looked for."""
+_NEW_ACCOUNT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSession:
     lifetimes: Lifetimes
+    rate_limiter: RateLimiter
     audit: Audit
+    undo_points: UndoPoints
     clock: Clock
     new_id: NewId
 
     async def __call__(
         self, work: UnitOfWork, user: User, authentication: Authentication, *, client_info: ClientInfo
     ) -> tuple[Session, User] | None:
-        """Return the session and its user as stored. None if the user was disabled, or their credentials or factors
-        have changed since `user` was read."""
+        """Return the session and its user as stored, who is locked. None if the user was disabled, or their
+        credentials or factors have changed since `user` was read."""
         session = Session.opened(
             id=self.new_id(),
             user_id=user.id,
@@ -40,4 +53,21 @@ class OpenSession:
             return None
         for _ in await work.sessions.evict_oldest(session, most=self.lifetimes.sessions):
             await self.audit.record(work, EventType.SESSION_EVICTED, user.id, by=user.id, client_info=client_info)
+        if opened.verified and await self._is_new_device(work, opened, event):
+            with suppress(Refusal):  # a thief with the password can cause any number of these mails
+                await self.rate_limiter.acquire(notice_bucket(opened.email))
+                await self.undo_points.add(work, opened, ChangeKind.NEW_DEVICE, client_info=client_info)
         return session, opened
+
+    async def _is_new_device(self, work: UnitOfWork, user: User, login: AuditEvent) -> bool:
+        """Whether no earlier login came from this device and network. A new account expects its first one."""
+        device = _device(login)
+        if not any(device):
+            return False
+        events = await work.events.page(user.id, limit=_REMEMBERED, after=login.id)
+        known = {_device(event) for event in events if event.action is EventType.LOGGED_IN} - {("", "")}
+        return device not in known and bool(known or login.created_at - user.created_at > _NEW_ACCOUNT)
+
+
+def _device(login: AuditEvent) -> tuple[str, str]:
+    return describe_device(login.client_info.user_agent), login.client_info.network
