@@ -215,7 +215,7 @@ async def test_factor_that_is_removed_meanwhile_opens_no_session(world: World, m
     admin = await factor_owner(world, email=BOB, role=Role.ADMIN)
     reset = partial(world.reset_factors, admin.caller, owner.user.id)
     login = replace(world.login_with_factor, begin=interrupted(world, reset))
-    with refused(ErrorCode.CHALLENGE_INVALID):
+    with refused(ErrorCode.FACTOR_INVALID):
         await login(challenge=asked["challenge"], factor=factor)
 
 

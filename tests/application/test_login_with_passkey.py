@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 PASSKEY, TOTP = FactorKind.PASSKEY, FactorKind.TOTP
 
 
-async def test_options_are_the_same_for_everybody_and_store_nothing(world: World) -> None:
+async def test_options_are_the_same_for_all_and_store_nothing(world: World) -> None:
     before = vars(world.store.rows).copy()
     _, options = await world.passkey_login_options()
     await factor_owner(world, PASSKEY)
@@ -77,7 +77,7 @@ async def test_passkey_that_is_removed_meanwhile_opens_no_session(world: World) 
     credential = owner.authenticator.get(options)
     remove = partial(world.remove_factor, owner.caller, factor.id)
     login = replace(world.login_with_passkey, begin=interrupted(world, remove))
-    with refused(ErrorCode.CHALLENGE_INVALID):
+    with refused(ErrorCode.FACTOR_INVALID):
         await login(challenge=challenge, credential=credential)
 
 

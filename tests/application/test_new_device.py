@@ -88,6 +88,21 @@ async def test_login_with_a_factor_is_mailed_once_it_succeeds(world: World) -> N
     assert len(queued_mails(world, MailKind.NEW_DEVICE)) == 1
 
 
+async def test_wrong_codes_do_not_use_up_the_notices(world: World) -> None:
+    """Otherwise a thief could silence the notice of their login."""
+    owner = await factor_owner(world, FactorKind.TOTP)
+    await owner.log_in("totp", client_info=HOME)
+    for number in range(12):
+        abroad = ClientInfo(user_agent=FIREFOX, ip=f"198.51.100.{number}")
+        asked = await owner.password_step(abroad)
+        with refused(ErrorCode.FACTOR_INVALID):
+            await world.login_with_factor(
+                challenge=asked["challenge"], factor=PresentedFactor(recovery_code="wrong"), client_info=abroad
+            )
+    await owner.log_in("totp", client_info=abroad)
+    assert len(queued_mails(world, MailKind.NEW_DEVICE)) == 1
+
+
 async def test_owner_ends_the_session_of_a_thief(world: World) -> None:
     await world.user(ALICE)
     await log_in(world, HOME)
