@@ -101,7 +101,7 @@ class MemoryFactors(Factors):
         self._rows.recovery_codes[code.id] = replace(code, used_at=now)
         return True
 
-    async def spend(self, digest: bytes, *, expires_at: datetime) -> bool:
+    async def use_challenge(self, digest: bytes, *, expires_at: datetime) -> bool:
         await checkpoint()
         if digest in self._rows.spent:
             return False

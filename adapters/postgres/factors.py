@@ -107,7 +107,7 @@ class PostgresFactors(Factors):
         )
         return await self._connection.execute(update(recovery_codes).where(unused).values(used_at=now)) == 1
 
-    async def spend(self, digest: bytes, *, expires_at: datetime) -> bool:
+    async def use_challenge(self, digest: bytes, *, expires_at: datetime) -> bool:
         # A transaction that inserts the same digest at this moment is waited for.
         return await self._connection.execute(_SPEND, digest=digest, expires_at=expires_at) == 1
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.factors.challenges import Challenges, spend
+from application.factors.challenges import Challenges, use_challenge
 from application.factors.enrolment import EnrolledFactor, Enrolment, check_open, factor_name
 from application.factors.ports import Json, Passkeys
 from application.ports import Clock, NewId
@@ -63,7 +63,7 @@ class AddPasskey:
             passkey = self.passkeys.verify_registration(credential, answered.nonce)
             async with self.begin() as work:
                 user = await self.enrolment.locked(work, caller, version=answered.version)
-                await spend(work, answered)
+                await use_challenge(work, answered)
                 factor = Factor(
                     id=self.new_id(),
                     user_id=user.id,

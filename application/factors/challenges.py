@@ -59,7 +59,7 @@ class Challenges:
 _NOT_AN_ANSWER = {ErrorCode.OVERLOADED, ErrorCode.UNAVAILABLE, ErrorCode.RATE_LIMITED, ErrorCode.MALFORMED}
 
 
-async def spend(work: UnitOfWork, challenge: Challenge) -> None:
+async def use_challenge(work: UnitOfWork, challenge: Challenge) -> None:
     """Use up the challenge in this unit of work. Raises `challenge_invalid` if it was used before."""
-    if not await work.factors.spend(challenge.digest, expires_at=challenge.expires_at):
+    if not await work.factors.use_challenge(challenge.digest, expires_at=challenge.expires_at):
         raise challenge_invalid()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
-from application.factors.challenges import Challenges, spend
+from application.factors.challenges import Challenges, use_challenge
 from application.factors.check_factor import CheckFactor, PresentedFactor
 from application.factors.enrolment import check_open
 from application.factors.ports import Json, Passkeys
@@ -115,7 +115,7 @@ class StepUp:
         ):
             user, session = await self.lock_caller(work, caller, fresh=False)
             if challenge is not None:
-                await spend(work, challenge)
+                await use_challenge(work, challenge)
             await self.check_factor.use(work, user, verified, client_info=client_info)
             await self._record(work, user, verified.method, client_info)
         authentication = caller.authentication.with_factor(verified.method, self.clock())

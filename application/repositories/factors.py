@@ -55,7 +55,7 @@ class Factors(Protocol):
         """Use up a recovery code. Return False if the user has no such unused code."""
         ...
 
-    async def spend(self, digest: bytes, *, expires_at: datetime) -> bool:
+    async def use_challenge(self, digest: bytes, *, expires_at: datetime) -> bool:
         """Use up a challenge. Return False if it was used before, also by a transaction that commits at this moment.
         It is remembered until `expires_at` at least."""
         ...

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.factors.challenges import Challenges, spend
+from application.factors.challenges import Challenges, use_challenge
 from application.factors.check_factor import CheckFactor, PresentedFactor
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
@@ -41,7 +41,7 @@ class LoginWithFactor:
                 authentication = by_password.with_factor(verified.method, self.clock())
                 async with self.begin() as work:
                     await work.users.lock(user.id)  # before the factor, as every change of factors does
-                    await spend(work, answered)
+                    await use_challenge(work, answered)
                     await self.check_factor.use(work, user, verified, client_info=client_info)
                     opened = await self.open_session(work, user, authentication, client_info=client_info)
                     if opened is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.factors.challenges import Challenges, spend
+from application.factors.challenges import Challenges, use_challenge
 from application.factors.check_factor import CheckFactor, PresentedFactor
 from application.factors.ports import Json, Passkeys
 from application.ports import Clock, RateLimiter
@@ -67,7 +67,7 @@ class LoginWithPasskey:
                 authentication = Authentication.by_passkey(self.clock())
                 async with self.begin() as work:
                     await work.users.lock(user.id)  # before the factor, as every change of factors does
-                    await spend(work, answered)
+                    await use_challenge(work, answered)
                     await self.check_factor.use(work, user, verified, client_info=client_info)
                     opened = await self.open_session(work, user, authentication, client_info=client_info)
                     if opened is None:

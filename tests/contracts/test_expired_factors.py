@@ -106,9 +106,9 @@ async def test_undo_points_are_purged_after_their_links_have_expired(
         assert await work.factors.undo_points(user.id) == [young]
 
 
-async def spend(harness: StoreHarness, digest: bytes, expires_at: datetime) -> bool:
+async def use_challenge(harness: StoreHarness, digest: bytes, expires_at: datetime) -> bool:
     async with harness.begin() as work:
-        return await work.factors.spend(digest, expires_at=expires_at)
+        return await work.factors.use_challenge(digest, expires_at=expires_at)
 
 
 async def test_used_challenges_are_purged_a_day_after_they_expire(
@@ -116,11 +116,11 @@ async def test_used_challenges_are_purged_a_day_after_they_expire(
 ) -> None:
     edge = NOW - retention.USED_CHALLENGE
     for number in range(5):
-        assert await spend(harness, bytes([number]), edge - MOMENT)
-    assert await spend(harness, b"young", edge)
+        assert await use_challenge(harness, bytes([number]), edge - MOMENT)
+    assert await use_challenge(harness, b"young", edge)
     assert await purge(expired_rows, RetentionCategory.USED_CHALLENGE, limit=2) == [2, 2, 1]
-    assert not await spend(harness, b"young", edge)
-    assert await spend(harness, bytes([0]), edge)
+    assert not await use_challenge(harness, b"young", edge)
+    assert await use_challenge(harness, bytes([0]), edge)
 
 
 async def test_challenge_that_is_valid_by_the_database_clock_is_not_purged(
@@ -128,9 +128,9 @@ async def test_challenge_that_is_valid_by_the_database_clock_is_not_purged(
 ) -> None:
     """The clock of a worker may be far ahead; without the row, the challenge could be answered again."""
     expires_at = datetime.now(UTC) + DAY
-    assert await spend(harness, b"digest", expires_at)
+    assert await use_challenge(harness, b"digest", expires_at)
     assert await purge(expired_rows, RetentionCategory.USED_CHALLENGE, now=expires_at + 9 * DAY) == [0]
-    assert not await spend(harness, b"digest", expires_at)
+    assert not await use_challenge(harness, b"digest", expires_at)
 
 
 async def test_cleaning_a_deleted_user_leaves_no_factor(

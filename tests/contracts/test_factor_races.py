@@ -98,14 +98,14 @@ async def test_one_challenge_is_spent_by_one_of_many(harness: StoreHarness) -> N
 
 
 async def _spend(digest: bytes, work: UnitOfWork) -> bool:
-    return await work.factors.spend(digest, expires_at=LATER)
+    return await work.factors.use_challenge(digest, expires_at=LATER)
 
 
 async def test_challenge_of_a_transaction_that_fails_is_spent_by_the_next(harness: StoreHarness) -> None:
     async def fail() -> str:
         with suppress(Rollback):
             async with harness.begin() as work:
-                if await work.factors.spend(b"digest", expires_at=LATER):
+                if await work.factors.use_challenge(b"digest", expires_at=LATER):
                     raise Rollback
             return "refused"
         return "rolled back"
@@ -113,7 +113,7 @@ async def test_challenge_of_a_transaction_that_fails_is_spent_by_the_next(harnes
     # Each waits for those before it, which all roll back.
     assert Counter(await run_concurrently([fail] * MANY)) == {"rolled back": MANY}
     async with harness.begin() as work:
-        assert await work.factors.spend(b"digest", expires_at=LATER)
+        assert await work.factors.use_challenge(b"digest", expires_at=LATER)
 
 
 async def test_one_credential_id_is_stored_for_one_of_many_users(harness: StoreHarness) -> None:

@@ -27,7 +27,7 @@ from tests.support.stored_factors import (
 
 pytestmark = pytest.mark.anyio
 
-NOWHERE = UUID(int=0)
+UNKNOWN_ID = UUID(int=0)
 
 
 # -- adding -----------------------------------------------------------------------------------------------
@@ -47,7 +47,7 @@ async def test_added_factors_are_found_oldest_first(harness: StoreHarness) -> No
         assert key.passkey is not None
         assert await work.factors.by_credential_id(key.passkey.credential_id) == (key, with_both)
         assert await work.factors.by_credential_id(b"unknown") is None
-        assert await work.factors.by_user(NOWHERE) == []
+        assert await work.factors.by_user(UNKNOWN_ID) == []
 
 
 async def test_replaced_factor_is_removed_in_the_same_version(harness: StoreHarness) -> None:
@@ -71,7 +71,7 @@ async def test_replacing_leaves_removed_and_other_users_factors_alone(harness: S
         await work.users.lock(user.id)
         await work.factors.remove(user.id, [removed.id], now=NOW)
         new = replace(totp(user, version=3), created_at=LATER)
-        assert await work.factors.add(new, replacing=[removed.id, theirs.id, NOWHERE])
+        assert await work.factors.add(new, replacing=[removed.id, theirs.id, UNKNOWN_ID])
         assert await work.factors.by_user(user.id, removed=True) == [removed.removed(2, NOW), new]
     assert await factors_of(harness, other) == [theirs]
 
@@ -138,9 +138,9 @@ async def test_only_all_given_factors_are_removed(harness: StoreHarness) -> None
     before = await add(harness, key)
     await add(harness, theirs)
     async with harness.begin() as work:
-        for ids in ([key.id, theirs.id], [NOWHERE], [key.id, NOWHERE]):
+        for ids in ([key.id, theirs.id], [UNKNOWN_ID], [key.id, UNKNOWN_ID]):
             assert await work.factors.remove(user.id, ids, now=LATER) is None
-        assert await work.factors.remove(NOWHERE, [], now=LATER) is None
+        assert await work.factors.remove(UNKNOWN_ID, [], now=LATER) is None
     assert await current(harness, user) == before
     assert await factors_of(harness, user) == [key]
     assert await factors_of(harness, other) == [theirs]
@@ -162,7 +162,7 @@ async def test_only_the_owner_renames_a_factor(harness: StoreHarness) -> None:
     before = await add(harness, key)
     async with harness.begin() as work:
         assert await work.factors.rename(other.id, key.id, "stolen") is None
-        assert await work.factors.rename(user.id, NOWHERE, "none") is None
+        assert await work.factors.rename(user.id, UNKNOWN_ID, "none") is None
         assert await work.factors.rename(user.id, key.id, "Küche") == replace(key, name="Küche")
     assert await factors_of(harness, user) == [replace(key, name="Küche")]
     assert await current(harness, user) == before
@@ -181,7 +181,7 @@ async def test_totp_step_is_accepted_once_and_no_earlier_one_after(harness: Stor
         ]
         assert accepted == [False, False, True, False, False, True, False]
         assert not await work.factors.use_totp(key.id, step=104, now=LATER)
-        assert not await work.factors.use_totp(NOWHERE, step=104, now=LATER)
+        assert not await work.factors.use_totp(UNKNOWN_ID, step=104, now=LATER)
     [used, _] = await factors_of(harness, user)
     assert used.last_used_at == LATER
     assert used.totp is not None
@@ -204,7 +204,7 @@ async def test_sign_count_never_falls_and_the_backup_state_follows(harness: Stor
     assert counts == [(7, True), (7, False), (7, True), (2**32 - 1, True)]
     async with harness.begin() as work:
         assert not await work.factors.use_passkey(phone.id, sign_count=1, backed_up=False, now=LATER)
-        assert not await work.factors.use_passkey(NOWHERE, sign_count=1, backed_up=False, now=LATER)
+        assert not await work.factors.use_passkey(UNKNOWN_ID, sign_count=1, backed_up=False, now=LATER)
     assert (await factors_of(harness, user))[1] == phone
 
 
@@ -233,9 +233,9 @@ async def test_recovery_codes_are_counted_used_once_and_replaced(harness: StoreH
 async def test_a_challenge_is_spent_once(harness: StoreHarness) -> None:
     for expected in (True, False):
         async with harness.begin() as work:
-            assert await work.factors.spend(b"digest", expires_at=LATER) is expected
-            assert not await work.factors.spend(b"digest", expires_at=LATER + timedelta(days=1))
-            assert await work.factors.spend(b"other" + bytes([expected]), expires_at=LATER)
+            assert await work.factors.use_challenge(b"digest", expires_at=LATER) is expected
+            assert not await work.factors.use_challenge(b"digest", expires_at=LATER + timedelta(days=1))
+            assert await work.factors.use_challenge(b"other" + bytes([expected]), expires_at=LATER)
 
 
 # -- undo points and earlier versions ---------------------------------------------------------------------
@@ -249,9 +249,9 @@ async def test_undo_points_are_stored_closed_and_listed_newest_first(harness: St
             await work.factors.add_undo_point(point)
     async with harness.begin() as work:
         assert await work.factors.undo_points(user.id) == [second, first]
-        assert await work.factors.undo_points(NOWHERE) == []
+        assert await work.factors.undo_points(UNKNOWN_ID) == []
         assert await work.factors.undo_point(first.id) == first
-        assert await work.factors.undo_point(NOWHERE) is None
+        assert await work.factors.undo_point(UNKNOWN_ID) is None
         await work.factors.close_undo_point(first.id, now=LATER)
     async with harness.begin() as work:
         assert await work.factors.undo_point(first.id) == replace(first, closed_at=LATER)
@@ -289,7 +289,7 @@ async def test_an_earlier_version_is_restored_as_a_new_one(harness: StoreHarness
         back = await work.factors.restore(user.id, 7, now=LATER)
         assert back is not None
         assert back.factors == (FactorKind.PASSKEY, FactorKind.TOTP)
-        assert await work.factors.restore(NOWHERE, 0, now=LATER) is None
+        assert await work.factors.restore(UNKNOWN_ID, 0, now=LATER) is None
 
 
 async def test_restore_keeps_used_steps_and_counters(harness: StoreHarness) -> None:
@@ -355,7 +355,7 @@ async def test_secrets_of_all_users_are_paged_and_replaced(harness: StoreHarness
         assert await work.factors.replace_secret(theirs.id, old=b"encrypted", new=b"again")
         assert not await work.factors.replace_secret(theirs.id, old=b"encrypted", new=b"lost")
         assert not await work.factors.replace_secret(key.id, old=b"encrypted", new=b"lost")
-        assert not await work.factors.replace_secret(NOWHERE, old=b"encrypted", new=b"lost")
+        assert not await work.factors.replace_secret(UNKNOWN_ID, old=b"encrypted", new=b"lost")
     [stored] = await factors_of(harness, other)
     assert stored.totp is not None
     assert stored.totp.encrypted_secret == b"again"
@@ -466,10 +466,10 @@ async def test_rollback_undoes_a_change(harness: StoreHarness, change: str) -> N
 async def test_rollback_gives_a_challenge_back(harness: StoreHarness) -> None:
     async def roll_back() -> None:
         async with harness.begin() as work:
-            assert await work.factors.spend(b"digest", expires_at=LATER)
+            assert await work.factors.use_challenge(b"digest", expires_at=LATER)
             raise Rollback
 
     with pytest.raises(Rollback):
         await roll_back()
     async with harness.begin() as work:
-        assert await work.factors.spend(b"digest", expires_at=LATER)
+        assert await work.factors.use_challenge(b"digest", expires_at=LATER)

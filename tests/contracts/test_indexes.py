@@ -362,7 +362,7 @@ async def test_factors_are_found_used_and_changed_by_index(probe: PlanProbe) -> 
         assert await factors.use_passkey(keys[0].id, sign_count=1, backed_up=True, now=NOW)
         assert await factors.recovery_codes(user.id) is not None
         assert await factors.use_recovery_code(user.id, sha256(b"code6").digest(), now=NOW)
-        assert await factors.spend(b"digest", expires_at=NOW)
+        assert await factors.use_challenge(b"digest", expires_at=NOW)
         assert len(await factors.undo_points(user.id)) == 10
         assert await factors.undo_point(UUID(int=1)) is None
         await factors.close_undo_point(UUID(int=1), now=NOW)
