@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from domain.role import Role
+from tests.support.factor_users import claims
 from tests.support.proxies import Answer, Listener, Proxy, ReceivedRequest, caddy, nginx
 from tests.support.service import PASSWORD, Client, Service, free_port, unique_email
 
 KINDS: dict[str, Callable[..., AbstractContextManager[Proxy]]] = {"nginx": nginx, "caddy": caddy}
-IDENTITY_HEADERS = ("x-auth-user", "x-auth-role", "x-auth-session", "x-auth-verified")
+IDENTITY_HEADERS = tuple(f"x-auth-{name}" for name in ("user", "role", "session", "verified", "acr", "time"))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -59,7 +60,8 @@ def assert_refused(proxy: Proxy, answer: Answer, status: int) -> None:
 
 
 def identity(client: Client, role: Role = Role.MEMBER) -> dict[str, list[str]]:
-    values = client.get("/v1/me").json()["id"], role.value, client.pair["session_id"], "true"
+    token = claims(client.pair["access_token"])
+    values = token["sub"], role.value, token["sid"], "true", "aal1", str(token["auth_time"])
     return {name: [value] for name, value in zip(IDENTITY_HEADERS, values, strict=True)}
 
 
@@ -86,7 +88,7 @@ def test_caller_arrives_with_identity_headers_without_the_token(
     "spelling", ["X-Auth-", "x-auth-", "X-AUTH-", "X_Auth_", "X-Auth_", "X_Auth-", "X.Auth.", "X-Auth."]
 )
 def test_identity_headers_of_clients_never_arrive(member: Client, proxy: Proxy, spelling: str) -> None:
-    names = {"User": "root", "Role": "admin", "Session": "x", "Verified": "false"}
+    names = {"User": "root", "Role": "admin", "Session": "x", "Verified": "false", "Acr": "phr", "Time": "9999999999"}
     forged = [(f"{spelling}{name}", value) for name, value in names.items()]
     request = heard(proxy, proxy.ask(headers=[*forged, bearer(member), *forged]))
     assert {name: request.header(name) for name in IDENTITY_HEADERS} == identity(member)
