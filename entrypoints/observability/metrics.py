@@ -35,7 +35,8 @@ OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 STATUSES = frozenset({200, 201, 202, 204, 302, 414, 431} | {it.status for it in CATALOGUE.values()})
 SUCCESS = "success"
-LOGIN = ("POST", "/v1/login")
+LOGINS = frozenset(("POST", f"/v1/login{step}") for step in ("", "/factor", "/passkey"))
+"""A login with a second factor is two attempts: the outcome of the first is `second_factor_required`."""
 
 Call = tuple[str, str]
 """A method and the template of a route."""
@@ -87,7 +88,7 @@ class Metrics:
         durations.observe(seconds)
         if refusal is not None:
             self._errors[refusal].inc()
-        if route == LOGIN[1] and method == LOGIN[0]:
+        if (method, route) in LOGINS:
             self._logins.labels(refusal or SUCCESS).inc()
 
     def _find_series(self, method: str, route: str | None, status: int | None) -> tuple[Counter, Histogram]:

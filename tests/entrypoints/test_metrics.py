@@ -29,6 +29,8 @@ from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.observability.health import DependencyProbe
 from entrypoints.observability.metrics import BUCKETS, FILE_SIZE, MULTIPROCESS_DIR, Metrics
 from entrypoints.settings import load
+from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.factor_users import add_passkey, asked_for_factor, log_in_with, log_in_with_passkey
 from tests.support.hash_gate import HashGate
 from tests.support.in_process import inside
 from tests.support.service import PASSWORD, Service, code, eventually, free_port, unique_email
@@ -117,6 +119,20 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
         **{"invalid_credentials": 1, "malformed": 2, "unsupported_media_type": 1},
         **{"method_not_allowed": 1, "token_missing": 1},
     }
+
+
+def test_logins_with_factors_are_counted_by_outcome(service: Service) -> None:
+    client, device = service.member(), SoftwareAuthenticator(origin=service.url)
+    codes = add_passkey(client, device)["recovery_codes"]
+    before = scrape(service)
+    log_in_with(service.client(), client.email, recovery_code=codes[0])
+    log_in_with_passkey(service.client(), device)
+    challenge = asked_for_factor(service.client(), client.email)["challenge"]
+    client.post("/v1/login/factor", json={"challenge": challenge, "totp": "000000"})
+    after = scrape(service)
+    counted = {key[1]: after[key] - before.get(key, 0) for key in after if key[0] == "latchkey_logins_total"}
+    expected = {"second_factor_required": 2, "success": 2, "factor_invalid": 1}
+    assert {outcome: number for outcome, number in counted.items() if number} == expected
 
 
 def test_outbox_metrics_show_pending_mails_until_a_worker_starts(isolated_service: Service) -> None:
