@@ -110,6 +110,17 @@ async def test_challenge_enrols_once(world: World, kind: FactorKind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+async def test_used_challenge_is_invalid_for_a_fresh_caller_too(world: World, kind: FactorKind) -> None:
+    owner = await factor_owner(world)
+    finish = await started(owner, kind)
+    owner.codes = (await finish()).recovery_codes or ()
+    await owner.step_up("recovery_code")
+    assert isinstance(finish, partial)
+    with refused(ErrorCode.CHALLENGE_INVALID):
+        await finish.func(owner.caller, **finish.keywords)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 async def test_challenge_of_another_user_is_invalid(world: World, kind: FactorKind) -> None:
     owner, stranger = await factor_owner(world), await factor_owner(world, email=BOB)
     finish = await started(owner, kind)

@@ -4,6 +4,7 @@ import pytest
 
 from domain.audit import EventType
 from domain.authentication import AssuranceLevel
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import FactorKind
 from domain.outbox import MailKind
 from domain.refusals import ErrorCode
@@ -16,6 +17,7 @@ from tests.support.world import PASSWORD, World
 pytestmark = pytest.mark.anyio
 
 PASSKEY, TOTP = FactorKind.PASSKEY, FactorKind.TOTP
+OFFICE = ClientInfo(ip="192.0.2.7")
 
 
 async def reset(world: World, owner: FactorOwner, by: str) -> None:
@@ -23,7 +25,7 @@ async def reset(world: World, owner: FactorOwner, by: str) -> None:
         assert await world.operator_reset_factors(who=owner.user.email) == 2
     else:
         admin = await factor_owner(world, email=BOB, role=Role.ADMIN)
-        await world.reset_factors(admin.caller, owner.user.id)
+        await world.reset_factors(admin.caller, owner.user.id, client_info=OFFICE)
 
 
 @pytest.mark.parametrize("by", ["operator", "admin"])
@@ -55,6 +57,7 @@ async def test_reset_is_mailed_and_recorded(world: World, by: str) -> None:
     event = [one for one in world.store.rows.events.values() if one.action is EventType.FACTORS_RESET][-1]
     assert event.user_id == owner.user.id
     assert (event.actor_id is None) == (by == "operator")
+    assert event.client_info == (UNKNOWN_CLIENT if by == "operator" else OFFICE)
 
 
 @pytest.mark.parametrize("by", ["operator", "admin"])
