@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -27,6 +27,7 @@ from application.mail.ports import Mailer
 from application.ports import Clock
 from domain.password import PasswordPolicy
 from entrypoints.settings import LONGEST_ACCESS, Settings
+from entrypoints.settings.factors import require_other_keys
 from entrypoints.settings.tokens import secrets as parse_secrets
 
 
@@ -57,7 +58,12 @@ def make_passkeys(settings: Settings) -> WebauthnPasskeys:
 
 
 def make_encryption_keys(settings: Settings) -> ReloadingKeys:
-    return ReloadingKeys(settings.encryption_keys, settings.encryption_keys_file, parse=parse_secrets)
+    def parse(text: str) -> Sequence[bytes]:
+        keys = parse_secrets(text)
+        require_other_keys(keys, settings.secret_keys)
+        return keys
+
+    return ReloadingKeys(settings.encryption_keys, settings.encryption_keys_file, parse=parse)
 
 
 def make_hasher(settings: Settings) -> Argon2Hasher:

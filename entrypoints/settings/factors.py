@@ -68,8 +68,16 @@ def conflicts(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "RP_ID", f"must be the host of LATCHKEY_PUBLIC_URL ({host}), or a domain above it"
         elif _PUBLIC_SUFFIX.fullmatch(domain):
             yield "RP_ID", "must not be a public suffix such as com or co.uk, which browsers refuse"
-    if set(values["encryption_keys"] or ()) & set(values["secret_keys"] or ()):
-        yield "ENCRYPTION_KEYS", "must not be the LATCHKEY_SECRET_KEY, which is replaced after a backup is restored"
+    try:
+        require_other_keys(values["encryption_keys"] or (), values["secret_keys"] or ())
+    except ValueError as error:
+        yield "ENCRYPTION_KEYS", str(error)
+
+
+def require_other_keys(encryption_keys: Sequence[bytes], secret_keys: Sequence[bytes]) -> None:
+    """Raises ValueError if an encryption key is one of the secret keys."""
+    if set(encryption_keys) & set(secret_keys):
+        raise ValueError("must not be the LATCHKEY_SECRET_KEY, which is replaced after a backup is restored")
 
 
 def _made_keys(reader: SettingsReader) -> tuple[bytes, ...]:

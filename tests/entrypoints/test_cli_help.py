@@ -58,6 +58,8 @@ def complete(line: str) -> list[str]:
 def test_shells_complete_commands_options_and_choices() -> None:
     assert complete("latchkey s") == ["sessions"]
     assert complete("latchkey mail ") == ["list", "redrive"]
+    assert complete("latchkey factors ") == ["enable", "list", "reset"]
+    assert complete("latchkey enc") == ["encryption-keys"]
     assert "--password-hash" in complete("latchkey users create --")
     assert complete("latchkey users grant --role m") == ["member", "moderator"]
 

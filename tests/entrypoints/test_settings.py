@@ -963,6 +963,11 @@ def test_file_of_encryption_keys_is_remembered(production: dict[str, str], tmp_p
     file.write_text(f"{ENCRYPTION_KEY}\n")
     settings = load(production | {"LATCHKEY_ENCRYPTION_KEYS_FILE": str(file)})
     assert (settings.encryption_keys, settings.encryption_keys_file) == ((ENCRYPTION_KEY.encode(),), file)
+    keys = Container(settings=settings).encryption_keys()
+    for text, current in ((GOOD[::-1], GOOD[::-1]), (f"{GOOD[::-1]},{GOOD}", GOOD[::-1]), ("short", GOOD[::-1])):
+        file.write_text(text)
+        keys.reload()
+        assert keys.current() == (current.encode(),)
 
 
 def test_development_key_is_replaced_by_adding_a_new_one(development: dict[str, str], tmp_path: Path) -> None:
