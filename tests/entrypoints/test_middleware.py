@@ -233,7 +233,7 @@ async def test_preflight_for_public_documents_allows_any_origin(service: Service
 
 @pytest.mark.anyio
 async def test_allowed_origin_can_read_every_refusal(service: Service) -> None:
-    async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD, LATCHKEY_ALLOWED_HOSTS="127.0.0.1") as client:
+    async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD, LATCHKEY_ALLOWED_HOSTS="localhost") as client:
         for status, answer in {
             400: await client.get("/v1/me?x=1", headers={"Origin": GOOD, "Host": "evil.example"}),
             401: await client.get("/v1/me", headers={"Origin": GOOD}),
