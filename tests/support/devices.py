@@ -8,6 +8,7 @@ import pyotp
 from webauthn.helpers import bytes_to_base64url
 
 from application.factors.check_factor import PresentedFactor
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import FactorKind
 from domain.refusals import ErrorCode, Refusal
 from domain.tokens import AccessToken, TokenPair
@@ -21,12 +22,16 @@ ORIGIN = "https://accounts.example.org"
 
 @dataclass(kw_only=True)
 class Devices:
-    """A TOTP code moves the clock to the next step, because each step works once."""
+    """Each time step of a secret is accepted once, so the clock moves on where the next one is too far ahead."""
 
     world: World
     secrets: list[str] = field(default_factory=list)
     codes: list[str] = field(default_factory=list)
     authenticator: SoftwareAuthenticator = field(default_factory=lambda: SoftwareAuthenticator(origin=ORIGIN))
+    used: dict[str, int] = field(default_factory=dict)
+    """The last accepted step of each secret."""
+    presented: tuple[str, int] = ("", 0)
+    """The secret and step of the last code."""
 
     async def enrol(self, caller: AccessToken, kind: FactorKind) -> None:
         if kind is FactorKind.PASSKEY:
@@ -38,6 +43,7 @@ class Devices:
             code = self._code(offered.secret)
             added = await self.world.add_totp(caller, challenge=offered.challenge, code=code)
             self.secrets.append(offered.secret)
+            self._accepted(PresentedFactor(totp=code))
         self.codes += added.recovery_codes or []
 
     def answers(self, options: Mapping[str, Any] | None) -> Iterator[PresentedFactor]:
@@ -52,17 +58,19 @@ class Devices:
         if self.codes:
             yield PresentedFactor(recovery_code=self.codes[-1])
 
-    async def log_in(self, login: str, password: str) -> TokenPair:
+    async def log_in(self, login: str, password: str, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
         """With the password, and a factor where one is needed. Raises the last refusal."""
         try:
-            return await self.world.login(login=login, password=password)
+            return await self.world.login(login=login, password=password, client_info=client_info)
         except Refusal as refusal:
             if refusal.code is not ErrorCode.SECOND_FACTOR_REQUIRED:
                 raise
             required: Mapping[str, Any] = refusal.extensions
 
         async def answer(factor: PresentedFactor) -> TokenPair:
-            return await self.world.login_with_factor(challenge=required["challenge"], factor=factor)
+            return await self.world.login_with_factor(
+                challenge=required["challenge"], factor=factor, client_info=client_info
+            )
 
         return await self._first(answer, required.get("passkey_options"))
 
@@ -105,11 +113,23 @@ class Devices:
             except Refusal as refusal:
                 refused = refusal
                 continue
-            if factor.recovery_code is not None:
-                self.codes.remove(factor.recovery_code)
+            self._accepted(factor)
             return answered
         raise refused
 
     def _code(self, secret: str) -> str:
-        self.world.clock.advance(seconds=30)
-        return pyotp.TOTP(secret).at(self.world.clock())
+        step = max(self._step(), self.used.get(secret, 0) + 1)
+        if step > self._step() + 1:
+            self.world.clock.advance(seconds=30)
+        self.presented = (secret, step)
+        return pyotp.TOTP(secret).at(step * 30)
+
+    def _accepted(self, factor: PresentedFactor) -> None:
+        if factor.recovery_code is not None:
+            self.codes.remove(factor.recovery_code)
+        elif factor.totp is not None:
+            secret, step = self.presented
+            self.used[secret] = step
+
+    def _step(self) -> int:
+        return int(self.world.clock().timestamp()) // 30

@@ -6,6 +6,7 @@ order or the other, or only the oldest of them.
 """
 
 from collections.abc import Awaitable
+from datetime import timedelta
 from uuid import UUID
 
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ KINDS = st.sampled_from(FactorKind)
 class FactorTheft(Theft):
     def __init__(self) -> None:
         super().__init__()
+        self.world.clock.tick = timedelta(milliseconds=1)  # nothing happens at the same time
         self.do(self.world.open_enrolment())
         self.owner, self.thief = Devices(world=self.world), Devices(world=self.world)
         self.own_links: set[str] = set()
@@ -45,7 +47,7 @@ class FactorTheft(Theft):
         if old:
             self.world.clock.advance(days=8)
         self.began, self.order = self.world.clock(), order
-        self.factors = self.factors_in_use()
+        self.factors = self.standing_factors()
         self.own_links = set(self.tokens(OWNER))
         session = self.do(self.owner.log_in(OWNER, PASSWORD))
         if inside:
@@ -54,7 +56,7 @@ class FactorTheft(Theft):
     def caller_of(self, pair: TokenPair) -> AccessToken:
         return self.do(self.world.authenticate(pair.access_token))
 
-    def factors_in_use(self) -> set[UUID]:
+    def standing_factors(self) -> set[UUID]:
         async def read() -> set[UUID]:
             async with self.world.begin() as work:
                 return {factor.id for factor in await work.factors.by_user(self.account)}
@@ -159,7 +161,7 @@ class FactorTheft(Theft):
         back = any(self.press_links() and self.is_reset() for _ in range(2))
         assert back
         assert self.holder() == self.account
-        assert self.factors_in_use() == self.factors
+        assert self.standing_factors() == self.factors
 
     def press_links(self) -> bool:
         strangers = [token for token in self.restores() if token not in self.own_links]
@@ -188,9 +190,10 @@ class FactorTheft(Theft):
         for _ in range(2):  # what comes of a link may be another
             for token in self.tokens(THIEF, FENCE):
                 self.use(token, "the first of a thief's words")
-        assert self.factors_in_use() == self.factors
+        assert self.standing_factors() == self.factors
         assert self.holder() == self.account
-        assert self.caller_of(pair).user_id == self.account
+        renewed = self.do(self.world.refresh(refresh_token=pair.refresh_token))
+        assert self.caller_of(renewed).user_id == self.account
 
     def holder(self) -> UUID:
         """The user that the owner's address, password and factors log in."""
