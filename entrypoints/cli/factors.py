@@ -18,7 +18,7 @@ _user = click.option("--user", "who", type=TEXT, required=True, help="E-mail add
 
 @click.group
 def factors() -> None:
-    """List or reset the second factors of a user, or allow them after an upgrade."""
+    """List, reset or enable second factors."""
 
 
 @factors.command("list", cls=Command, examples=["--user ada@example.org", "--user ada --json"])
@@ -26,7 +26,10 @@ def factors() -> None:
 @json_option
 @with_container
 async def list_factors(container: "Container", *, who: str, as_json: bool) -> None:
-    """List the second factors of a user, oldest first, and how many recovery codes are left."""
+    """List a user's factors and recovery codes.
+
+    Factors come oldest first. Of the recovery codes only the number is known.
+    """
     user, in_use, codes = await container.operator_list_factors()(who=who)
     rows = [
         {
@@ -52,10 +55,11 @@ async def list_factors(container: "Container", *, who: str, as_json: bool) -> No
 @_user
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 def reset_factors(*, who: str, yes: bool) -> None:
-    """Remove all second factors and recovery codes of a user who has lost them, and end all sessions.
+    """Remove all factors of a user who has lost them.
 
-    The user can then log in with the password alone. First make sure, by other means than e-mail, that you talk to
-    the owner of the account. The owner gets a mail with a link that undoes the reset for seven days.
+    Recovery codes are removed as well, and all sessions end. The user can then log in with the password alone. First
+    make sure, by other means than e-mail, that you talk to the owner of the account. The owner gets a mail with a
+    link that undoes the reset for seven days.
 
     Asks for confirmation at a terminal. Exit status 1 if the user has no second factor.
     """
@@ -76,9 +80,10 @@ async def _reset(container: "Container", who: str) -> None:
 @factors.command("enable", cls=Command, examples=[""])
 @with_container
 async def enable_factors(container: "Container") -> None:
-    """Let users add second factors, after an upgrade from 0.3 or earlier. New installations need not.
+    """Let users add factors after an upgrade.
 
-    Processes of those releases accept a password alone. Run this once all API processes run this version, and do not
+    Processes of release 0.3 and earlier accept a password alone. So users cannot add factors after an upgrade from
+    there, as they can in a new installation. Run this once all API processes run this version, and do not
     go back to an earlier release afterwards. Running it again changes nothing.
     """
     if await container.open_enrolment()():

@@ -52,6 +52,11 @@ class Settings(Storage, Product, Mail, Tokens, Factors, Passwords, Server):
         return tuple(dict.fromkeys((without_implied_port(f"{parts.scheme}://{parts.netloc}"), *self.passkey_origins)))
 
     @property
+    def related_origins(self) -> tuple[str, ...]:
+        """Origins of pages that may use our passkeys (WebAuthn Level 3, section 5.11), without those of apps."""
+        return tuple(origin for origin in self.passkey_origins if not origin.startswith("android:"))
+
+    @property
     def own_hosts(self) -> tuple[str, ...]:
         """The loopback names of this machine, and the host of the public URL."""
         loopback = [f"[{name}]" if ":" in name else name for name in LOOPBACK_HOSTS]

@@ -568,6 +568,7 @@ def test_every_setting_is_read(production: dict[str, str], tmp_path: Path) -> No
     assert settings.encryption_keys == (ENCRYPTION_KEY.encode(), GOOD[::-1].encode())
     assert (settings.rp_id, settings.passkey_domain) == ("good.example", "good.example")
     assert settings.passkey_origins == ("https://app.good.example", ANDROID)
+    assert settings.related_origins == ("https://app.good.example",)
     assert settings.all_passkey_origins == ("https://good.example", "https://app.good.example", ANDROID)
     assert (settings.step_up_ttl, settings.factor_required_from) == (timedelta(seconds=60), Role.MODERATOR)
     assert settings.audience == ("https://api.good.example", "notes", "urn:example:x")

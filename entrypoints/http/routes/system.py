@@ -181,9 +181,9 @@ class RelatedOrigins(Struct, frozen=True):
 )
 async def related_origins(settings: NamedDependency[SkipValidation[Settings]]) -> RelatedOrigins:
     """The origins of `LATCHKEY_PASSKEY_ORIGINS` (WebAuthn Level 3 section 5.11). 404 if there are none."""
-    if not settings.passkey_origins:
+    if not settings.related_origins:
         raise Refusal(ErrorCode.NOT_FOUND, "Passkeys of this site are used on its own origin only.")
-    return RelatedOrigins(list(settings.passkey_origins))
+    return RelatedOrigins(list(settings.related_origins))
 
 
 handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, related_origins]
