@@ -10,6 +10,7 @@ from typing import Any
 import uvloop
 
 from tests.benchmarks.harness.crowd import Act, Caller, Crowd, crowd
+from tests.benchmarks.harness.machine import CORES
 from tests.benchmarks.harness.rig import BenchRig, bench_rig
 from tests.benchmarks.harness.table import report
 from tests.support.authenticator import SoftwareAuthenticator
@@ -101,9 +102,9 @@ def releases(urls: tuple[str, str], password: Act) -> None:
 def main() -> None:
     with TemporaryDirectory() as folder, bench_rig() as rig:
         password = by_password(itertools.cycle(rig.add_users("password", PEOPLE)))
-        now = rig.service(LATCHKEY_TRUSTED_PROXIES="127.0.0.1/32").url
+        now = rig.service(processes=CORES, LATCHKEY_TRUSTED_PROXIES="127.0.0.1/32").url
         passkeys(rig, now, password)
-        releases((now, rig.service(root=unpacked(Path(folder))).url), password)
+        releases((now, rig.service(processes=CORES, root=unpacked(Path(folder))).url), password)
 
 
 if __name__ == "__main__":

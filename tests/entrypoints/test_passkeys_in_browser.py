@@ -88,6 +88,15 @@ def test_browser_offers_passkey_in_the_login_form(page: Page) -> None:
     assert page.user_of(page.browser.answer()) == email
 
 
+def test_button_replaces_the_pending_request_of_the_form(page: Page) -> None:
+    email, _ = page.enrolled()
+    page.browser.set_user_present(False)
+    page.browser.open(f"{page.url}/#conditional")
+    page.browser.wait_for_request()
+    page.browser.set_user_present(True)  # for the next request
+    assert page.user_of(page.browser.press("signIn")) == email
+
+
 def test_passkey_is_second_factor(page: Page) -> None:
     email, _ = page.enrolled()
     page.browser.open(page.url)

@@ -28,6 +28,8 @@ _PAGE = """<!doctype html>
 </main>
 <script type="module">
 %s
+const get = navigator.credentials.get.bind(navigator.credentials);
+navigator.credentials.get = (options) => (window.asked = true, get(options));
 const element = (id) => document.getElementById(id);
 const state = {};
 const actions = {
@@ -44,6 +46,7 @@ async function run(action) {
     result = await action();
     state.token = result.access_token ?? state.token;
   } catch (error) {
+    if (error.name === "AbortError") return;
     state.error = error;
     result = { code: error.code && isNaN(error.code) ? error.code : error.name };
   }
@@ -108,6 +111,12 @@ class PasskeyBrowser:
         added = self._cdp("WebAuthn.addVirtualAuthenticator", {"options": usual | options})
         self._authenticators.append(added["authenticatorId"])
 
+    def set_user_present(self, present: bool) -> None:
+        """Whether the user touches the authenticators at the requests to come."""
+        for authenticator in self._authenticators:
+            parameters = {"authenticatorId": authenticator, "enabled": present}
+            self._cdp("WebAuthn.setAutomaticPresenceSimulation", parameters)
+
     def remove_authenticators(self) -> None:
         while self._authenticators:
             self._cdp("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self._authenticators.pop()})
@@ -122,6 +131,10 @@ class PasskeyBrowser:
     def press(self, button: str) -> dict[str, Any]:
         self.driver.find_element(By.ID, button).click()
         return self.answer()
+
+    def wait_for_request(self) -> None:
+        """Wait until the page has asked for a passkey."""
+        WebDriverWait(self.driver, 20, 0.02).until(lambda driver: driver.execute_script("return window.asked"))
 
     def answer(self) -> dict[str, Any]:
         output = self.driver.find_element(By.ID, "answer")
