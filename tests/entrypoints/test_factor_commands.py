@@ -6,8 +6,6 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-import pytest
-
 from entrypoints.settings import load
 from tests.support.service import Service, unique_email
 from tests.support.stored_secrets import SECRET, secret_under, store_secret
@@ -50,13 +48,10 @@ def test_operator_lists_and_resets_second_factors(service: Service) -> None:
     assert event["actor_id"] is None
     done = service.cli("factors", "reset", "--user", email)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "This user has no second factor.\n")
-    listed = service.cli("factors", "list", "--user", email)
-    assert (listed.returncode, listed.stdout) == (0, f"{email} has no second factor.\n")
 
 
-@pytest.mark.parametrize("command", ["list", "reset"])
-def test_factors_of_an_unknown_user_are_not_found(service: Service, command: str) -> None:
-    refused = service.cli("factors", command, "--user", "nobody@example.org")
+def test_factors_of_an_unknown_user_are_not_found(service: Service) -> None:
+    refused = service.cli("factors", "list", "--user", "nobody@example.org")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("not_found: ")
 
