@@ -1,14 +1,15 @@
 """Audit events and OAuth clients in memory."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
 from application.repositories import AuditEvents, Clients
-from domain.audit import AuditEvent
+from domain.audit import AuditEvent, EventType
 from domain.client import Client
+from domain.client_info import ClientInfo
 
 
 class MemoryAuditEvents(AuditEvents):
@@ -24,6 +25,10 @@ class MemoryAuditEvents(AuditEvents):
         events = [event for event in self._rows.events.values() if event.user_id == user_id]
         newest_first = sorted(events, key=lambda event: event.id, reverse=True)
         return [event for event in newest_first if after is None or event.id < after][:limit]
+
+    async def login_clients(self, user_id: UUID, *, before: UUID, limit: int) -> Collection[ClientInfo]:
+        events = await self.page(user_id, limit=limit, after=before)
+        return {event.client_info for event in events if event.action is EventType.LOGGED_IN}
 
 
 class MemoryClients(Clients):

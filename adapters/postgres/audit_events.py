@@ -1,6 +1,6 @@
 """Audit events in PostgreSQL. Rows are only added."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import CTE, bindparam, exists, insert, select
@@ -11,10 +11,21 @@ from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import events
 from application.repositories import AuditEvents
 from domain.audit import AuditEvent, EventType
+from domain.client_info import ClientInfo
 
 # Kinds that only a newer release knows are not shown; it may run beside this one, or was rolled back.
 _KNOWN = among_texts(events.c.action, [action.value for action in EventType])
 _ADD = CompiledStatement(insert(events))
+_newest = (
+    select(events.c.action, events.c.ip, events.c.user_agent)
+    .where(events.c.user_id == bindparam("user_id"), events.c.id < bindparam("before"))
+    .order_by(events.c.id.desc())
+    .limit(bindparam("most"))
+    .subquery()
+)
+_LOGIN_CLIENTS = CompiledStatement(
+    select(_newest.c.ip, _newest.c.user_agent).where(_newest.c.action == EventType.LOGGED_IN.value).distinct()
+)
 
 
 def insert_event_cte(where: CTE) -> CTE:
@@ -42,3 +53,7 @@ class PostgresAuditEvents(AuditEvents):
         if after is not None:
             wanted = wanted.where(events.c.id < after)
         return [event_of(row) for row in await self._connection.fetch(wanted)]
+
+    async def login_clients(self, user_id: UUID, *, before: UUID, limit: int) -> Collection[ClientInfo]:
+        rows = await self._connection.fetch(_LOGIN_CLIENTS, user_id=user_id, before=before, most=limit)
+        return {ClientInfo(ip=row["ip"], user_agent=row["user_agent"]) for row in rows}

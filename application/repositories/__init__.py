@@ -1,6 +1,6 @@
 """Repositories, and the unit of work in which they change together. Every method may raise `unavailable`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
@@ -12,6 +12,7 @@ from application.repositories.sessions import Renewals, Sessions
 from application.repositories.users import EMAIL_KEY, USERNAME_KEY, PageCursor, UserHit, Users, Verification
 from domain.audit import AuditEvent
 from domain.client import Client
+from domain.client_info import ClientInfo
 
 __all__ = [
     "EMAIL_KEY",
@@ -37,6 +38,10 @@ class AuditEvents(Protocol):
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[AuditEvent]:
         """Events of the user, newest first. `after` is the id of the last event of the page before."""
+        ...
+
+    async def login_clients(self, user_id: UUID, *, before: UUID, limit: int) -> Collection[ClientInfo]:
+        """The different clients of the logins among the newest `limit` events before the event `before`."""
         ...
 
 

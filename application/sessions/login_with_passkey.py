@@ -66,10 +66,10 @@ class LoginWithPasskey:
                     raise account_disabled()
                 authentication = Authentication.by_passkey(self.clock())
                 async with self.begin() as work:
-                    await work.users.lock(user.id)  # before the factor, as every change of factors does
-                    await use_challenge(work, answered)
-                    await self.check_factor.use(work, user, verified, client_info=client_info)
+                    # First, because it locks the user, as every change of factors does.
                     opened = await self.open_session(work, user, authentication, client_info=client_info)
                     if opened is None:
                         raise challenge_invalid()
+                    await use_challenge(work, answered)
+                    await self.check_factor.use(work, user, verified, client_info=client_info)
         return self.issue(*opened)

@@ -61,13 +61,13 @@ class OpenSession:
 
     async def _is_new_device(self, work: UnitOfWork, user: User, login: AuditEvent) -> bool:
         """Whether no earlier login came from this device and network. A new account expects its first one."""
-        device = _device(login)
+        device = _device(login.client_info)
         if not any(device):
             return False
-        events = await work.events.page(user.id, limit=_REMEMBERED, after=login.id)
-        known = {_device(event) for event in events if event.action is EventType.LOGGED_IN} - {("", "")}
+        clients = await work.events.login_clients(user.id, before=login.id, limit=_REMEMBERED)
+        known = {_device(client) for client in clients} - {("", "")}
         return device not in known and bool(known or login.created_at - user.created_at > _NEW_ACCOUNT)
 
 
-def _device(login: AuditEvent) -> tuple[str, str]:
-    return describe_device(login.client_info.user_agent), login.client_info.network
+def _device(client: ClientInfo) -> tuple[str, str]:
+    return describe_device(client.user_agent), client.network

@@ -1,5 +1,6 @@
 """Events and clients are stored unchanged and in order, and roll back with their unit of work."""
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -50,6 +51,20 @@ async def test_events_of_a_newer_release_are_omitted(database: Database, engine:
         assert (await connection.execute(text(changed), unknown)).rowcount == 1
     async with store.begin() as work:
         assert list(await work.events.page(user_id, limit=2, after=None)) == known[::-1]
+
+
+async def test_clients_of_earlier_logins_are_found_once(harness: StoreHarness) -> None:
+    user_id, there = new_id(), ClientInfo(ip="192.0.2.7")
+    oldest, *later = [replace(event(user_id), client_info=client_info) for client_info in (there, HERE, HERE, HERE)]
+    logout = replace(event(user_id, action=EventType.LOGGED_OUT), client_info=ClientInfo(ip="192.0.2.8"))
+    newest = replace(event(user_id), client_info=ClientInfo(ip="192.0.2.9"))
+    async with harness.begin() as work:
+        await work.events.add(oldest, *later, logout, newest, event())
+    async with harness.begin() as work:
+        for limit, expected in ((5, [there, HERE]), (4, [HERE]), (1, [])):
+            found = await work.events.login_clients(user_id, before=newest.id, limit=limit)
+            assert sorted(found, key=repr) == sorted(expected, key=repr)
+        assert list(await work.events.login_clients(user_id, before=oldest.id, limit=5)) == []
 
 
 async def test_events_of_one_user_are_paged_newest_first(harness: StoreHarness) -> None:

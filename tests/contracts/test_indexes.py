@@ -387,6 +387,7 @@ async def test_events_are_listed_and_deleted_by_index(probe: PlanProbe) -> None:
         first = await work.events.page(user.id, limit=5, after=None)
         assert len(first) == 5
         assert len(await work.events.page(user.id, limit=50, after=first[-1].id)) == 5
+        await work.events.login_clients(user.id, before=first[0].id, limit=50)
         await work.users.rename(user.id, "somebody")
         await work.users.remove(user.id, now=NOW)
     assert by_index(await probe.plans(but="^(?!SELECT|UPDATE|DELETE)"))
