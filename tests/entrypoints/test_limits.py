@@ -252,7 +252,11 @@ def test_openapi_documents_rate_limits(limited: Service) -> None:
         *("POST /email/change", "POST /email/confirm", "POST /introspect", "POST /revoke"),
         *("POST /refresh", "POST /logout", "POST /logout/all", "DELETE /sessions/{session_id}"),
         *("PATCH /me", "GET /me/export", "PATCH /users/{user_id}", "DELETE /users/{user_id}"),
-        "POST /users/{user_id}/logout",
+        *("POST /users/{user_id}/logout", "DELETE /users/{user_id}/factors"),
+        *("POST /login/factor", "POST /login/passkey/options", "POST /login/passkey"),
+        *("POST /factors/passkeys/options", "POST /factors/passkeys", "POST /factors/recovery-codes"),
+        *("POST /factors/totp/options", "POST /factors/totp", "POST /step-up/options", "POST /step-up"),
+        *("PATCH /factors/{factor_id}", "DELETE /factors/{factor_id}"),
     }
 
 
