@@ -25,7 +25,7 @@ _SMALL_ORDER = {0, 1, _P - 1, _Y_OF_ORDER_8, _P - _Y_OF_ORDER_8}
 
 def check_public_key(encoded: bytes) -> None:
     """Raises `passkey_unsuitable` for an algorithm that is not offered, and ValueError for a key that is weak, not on
-    its curve, or not encoded exactly as WebAuthn Level 3, section 6.5.1.1 requires."""
+    its curve, or not encoded exactly as WebAuthn Level 3, section 6.5.1 requires."""
     decoded = decode_credential_public_key(encoded)
     if decoded.alg not in ALGORITHMS:
         raise passkey_unsuitable("algorithm")
