@@ -47,7 +47,7 @@ class FactorTheft(Theft):
         if old:
             self.world.clock.advance(days=8)
         self.began, self.order = self.world.clock(), order
-        self.factors = self.standing_factors()
+        self.factors = self.factors_in_use()
         self.own_links = set(self.tokens(OWNER))
         session = self.do(self.owner.log_in(OWNER, PASSWORD))
         if inside:
@@ -56,7 +56,7 @@ class FactorTheft(Theft):
     def caller_of(self, pair: TokenPair) -> AccessToken:
         return self.do(self.world.authenticate(pair.access_token))
 
-    def standing_factors(self) -> set[UUID]:
+    def factors_in_use(self) -> set[UUID]:
         async def read() -> set[UUID]:
             async with self.world.begin() as work:
                 return {factor.id for factor in await work.factors.by_user(self.account)}
@@ -161,7 +161,7 @@ class FactorTheft(Theft):
         back = any(self.press_links() and self.is_reset() for _ in range(2))
         assert back
         assert self.holder() == self.account
-        assert self.standing_factors() == self.factors
+        assert self.factors_in_use() == self.factors
 
     def press_links(self) -> bool:
         strangers = [token for token in self.restores() if token not in self.own_links]
@@ -190,7 +190,7 @@ class FactorTheft(Theft):
         for _ in range(2):  # what comes of a link may be another
             for token in self.tokens(THIEF, FENCE):
                 self.use(token, "the first of a thief's words")
-        assert self.standing_factors() == self.factors
+        assert self.factors_in_use() == self.factors
         assert self.holder() == self.account
         renewed = self.do(self.world.refresh(refresh_token=pair.refresh_token))
         assert self.caller_of(renewed).user_id == self.account
