@@ -9,6 +9,7 @@ from uuid import UUID
 import jwt
 import pytest
 
+from domain.authentication import Authentication, AuthenticationMethod
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import ENDED
@@ -16,6 +17,9 @@ from domain.tokens import AccessToken
 from tests.support.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming, code, codec, forged
 
 UNVERIFIED: Any = {"verify_signature": False}
+UNKNOWN = {"acr": "aal1", "amr": ["pwd"], "auth_time": 0}
+"""Of a token of the previous release, which has no claims about the authentication."""
+AUTHENTICATED = {"acr": "aal2", "amr": ["pwd", "otp", "mfa"], "auth_time": AT - 60}
 
 
 def test_access_token_has_exactly_these_claims() -> None:
@@ -26,8 +30,35 @@ def test_access_token_has_exactly_these_claims() -> None:
         user_id=sub, session_id=sid, generation=7, role=Role.MODERATOR, verified=True, issued_at=NOW, expires_at=end
     )
     assert jwt.get_unverified_header(codec().encode(token)) == HEADER
-    assert jwt.decode(codec().encode(token), options=UNVERIFIED) == CLAIMS
+    assert jwt.decode(codec().encode(token), options=UNVERIFIED) == {**CLAIMS, **UNKNOWN}
     assert codec().decode(codec().encode(replace(token, issued_at=NOW + timedelta(microseconds=999_999)))) == token
+
+
+def test_access_token_carries_the_authentication() -> None:
+    token = codec().decode(forged({**CLAIMS, **AUTHENTICATED}))
+    assert token.authentication == Authentication(
+        methods=(
+            AuthenticationMethod.PASSWORD,
+            AuthenticationMethod.ONE_TIME_PASSWORD,
+            AuthenticationMethod.MULTIPLE_FACTORS,
+        ),
+        at=NOW - timedelta(minutes=1),
+    )
+    assert jwt.decode(codec().encode(token), options=UNVERIFIED) == {**CLAIMS, **AUTHENTICATED}
+
+
+@pytest.mark.parametrize("name", AUTHENTICATED)
+def test_claims_of_the_authentication_come_together_and_agree(name: str) -> None:
+    for names in ({name}, set(AUTHENTICATED) - {name}):
+        some = {key: AUTHENTICATED[key] for key in names}
+        assert code(forged({**CLAIMS, **some})) is ErrorCode.TOKEN_INVALID
+    wrong: dict[str, list[Any]] = {
+        "acr": ["aal1", "phr", "AAL2", "", None, 2, ["aal2"]],
+        "amr": [[], ["pwd"], ["pwd", "otp", "mfa", "pop"], ["sms"], "pwd", None, {"pwd": 1}, [["pwd"]]],
+        "auth_time": [None, "0", 1.0, True, [AT], 10**30],
+    }
+    for value in wrong[name]:
+        assert claiming(**{**AUTHENTICATED, name: value}) is ErrorCode.TOKEN_INVALID, value
 
 
 @pytest.mark.parametrize("name", CLAIMS)
