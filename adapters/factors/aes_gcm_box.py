@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from application.factors.ports import SecretBox
+from domain.refusals import unavailable
 
 EncryptionKeys = Callable[[], Sequence[bytes]]
 """The present keys, from newest to oldest."""
@@ -20,13 +21,16 @@ HEADER_LENGTH = len(_VERSION) + _NAME_LENGTH
 class AesGcmBox(SecretBox):
     """An encrypted secret is: version and name of the key (the header), nonce, ciphertext with tag. The newest key
     encrypts, all decrypt. For a secret of an unknown key, `reload` reads the keys again: another process may have
-    read them before."""
+    read them before. Without keys, nothing can be encrypted: raises `unavailable`."""
 
     def __init__(self, keys: EncryptionKeys, *, reload: Callable[[], None] = lambda: None) -> None:
         self._keys, self._reload = keys, reload
 
     def encrypt(self, secret: bytes, *, context: bytes) -> bytes:
-        key = self._keys()[0]
+        keys = self._keys()
+        if not keys:
+            raise unavailable("The enrolment of authenticator apps")
+        key = keys[0]
         nonce = os.urandom(_NONCE_LENGTH)
         return header(key) + nonce + _cipher(key).encrypt(nonce, secret, context)
 
@@ -44,7 +48,7 @@ class AesGcmBox(SecretBox):
             return None
 
     def is_current(self, encrypted: bytes) -> bool:
-        return encrypted.startswith(header(self._keys()[0]))
+        return any(encrypted.startswith(header(key)) for key in self._keys()[:1])
 
     def _key_of(self, encrypted: bytes) -> bytes | None:
         return next((key for key in self._keys() if encrypted.startswith(header(key))), None)

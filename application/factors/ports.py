@@ -30,7 +30,9 @@ class SecretBox(Protocol):
     """Encrypts secrets for storage (AES-256-GCM). `context` names what the secret belongs to; another context does
     not decrypt it."""
 
-    def encrypt(self, secret: bytes, *, context: bytes) -> bytes: ...
+    def encrypt(self, secret: bytes, *, context: bytes) -> bytes:
+        """Raises `unavailable` if this installation has no key."""
+        ...
 
     def decrypt(self, encrypted: bytes, *, context: bytes) -> bytes | None:
         """None if no key of this installation decrypts it."""

@@ -107,8 +107,9 @@ class Factors:
         "at least 32 random bytes, which encrypt TOTP secrets. In a list the first one encrypts and all decrypt. A"
         " file (`LATCHKEY_ENCRYPTION_KEYS_FILE`) is checked for changes every second. Not the `LATCHKEY_SECRET_KEY`",
         parse=secrets,
+        default=(),
         development=_made_keys,
-        shown="made in development",
+        shown="none: no authenticator apps (made in development)",
     )
     step_up_ttl: timedelta = setting(
         "STEP_UP_TTL",

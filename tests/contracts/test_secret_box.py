@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.factors.aes_gcm_box import HEADER_LENGTH, AesGcmBox, header
+from domain.refusals import ErrorCode, Refusal
 
 NEW, OLD, FOREIGN = b"n" * 64, b"o" * 64, b"f" * 64
 SECRET, CONTEXT = b"20 bytes of a secret", b"a user and a factor"
@@ -77,3 +78,12 @@ def test_unknown_key_makes_the_box_read_its_keys_again(found: bytes, expected: b
     assert reloads == []
     assert opened.decrypt(box(OLD).encrypt(SECRET, context=CONTEXT), context=CONTEXT) == expected
     assert len(reloads) == 1
+
+
+def test_a_box_without_keys_encrypts_nothing() -> None:
+    empty = box()
+    with pytest.raises(Refusal, check=lambda refusal: refusal.code is ErrorCode.UNAVAILABLE):
+        empty.encrypt(SECRET, context=CONTEXT)
+    encrypted = box(NEW).encrypt(SECRET, context=CONTEXT)
+    assert empty.decrypt(encrypted, context=CONTEXT) is None
+    assert not empty.is_current(encrypted)

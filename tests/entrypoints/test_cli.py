@@ -89,12 +89,12 @@ def test_commands_refuse_the_development_database_with_production_settings(name:
 @pytest.mark.parametrize(
     ("given", "missing"),
     [
-        (("DATABASE_URL",), ("REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS", "ENCRYPTION_KEYS")),
+        (("DATABASE_URL",), ("REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS")),
         (("DATABASE_URL", "ENV"), ("REDIS_URL",)),
         (("REDIS_URL",), ("DATABASE_URL",)),
         (("REDIS_URL", "ENV"), ("DATABASE_URL",)),
-        (("DATABASE_URL", "SECRET_KEY"), ("REDIS_URL", "PUBLIC_URL", "SIGNING_KEYS", "ENCRYPTION_KEYS")),
-        (("DATABASE_URL", "REDIS_URL"), ("PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS", "ENCRYPTION_KEYS")),
+        (("DATABASE_URL", "SECRET_KEY"), ("REDIS_URL", "PUBLIC_URL", "SIGNING_KEYS")),
+        (("DATABASE_URL", "REDIS_URL"), ("PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS")),
         (("REDIS_URL", "SECRET_KEY"), ("DATABASE_URL",)),
         (("SMTP_URL", "SECRET_KEY"), ("DATABASE_URL",)),
     ],

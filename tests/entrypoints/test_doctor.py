@@ -24,7 +24,7 @@ from entrypoints.cli.doctor.checks import check_all
 from entrypoints.cli.doctor.clocks import compare_clocks
 from entrypoints.cli.doctor.database import check_database, judge_version
 from entrypoints.cli.doctor.environment import check_keys, check_public_url, check_smtp
-from entrypoints.cli.doctor.factors import check_factors
+from entrypoints.cli.doctor.factors import check_factors, judge_secrets
 from entrypoints.cli.doctor.findings import Finding, State
 from entrypoints.cli.doctor.hashing import STRONGER_COSTS, check_hashing, is_prebuilt, judge_hashing
 from entrypoints.cli.doctor.mails import check_mails
@@ -402,6 +402,12 @@ NEW, OLD = "v7Qd2kXw9RzN4bTf6HsJ1mYc8LpG3aUe5ViD0oKq_", "bR5tZ0nYw3LxQ8fKc6VhJ1m
 async def factors(environ: Mapping[str, str], **also: str) -> list[Finding]:
     settings = load({**environ, **{f"LATCHKEY_{name}": value for name, value in also.items()}})
     return [it async for it in check_factors(settings)]
+
+
+def test_doctor_warns_of_an_installation_without_encryption_keys() -> None:
+    found = judge_secrets({}, ())
+    assert (found.state, "set LATCHKEY_ENCRYPTION_KEYS" in found.text) == (State.WARNING, True)
+    assert judge_secrets({b"header": 1}, ()).state is State.ERROR
 
 
 async def test_doctor_finds_secrets_whose_key_is_missing(environ: dict[str, str]) -> None:

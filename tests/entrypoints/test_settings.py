@@ -184,7 +184,6 @@ def test_production_names_every_missing_setting_together() -> None:
                 "LATCHKEY_PUBLIC_URL",
                 "LATCHKEY_SECRET_KEY",
                 "LATCHKEY_SIGNING_KEYS",
-                "LATCHKEY_ENCRYPTION_KEYS",
             ),
             "must be set",
         )

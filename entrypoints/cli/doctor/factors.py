@@ -63,6 +63,8 @@ def judge_secrets(secrets: Mapping[bytes, int], keys: Sequence[bytes]) -> Findin
             f"the keys of {_secrets(lost)} are not in LATCHKEY_ENCRYPTION_KEYS, so codes are refused: add the keys;"
             " `encryption-keys rotate` lists the factors",
         )
+    if not keys:
+        return Finding.warning(PART, "users cannot add authenticator apps: set LATCHKEY_ENCRYPTION_KEYS")
     if older := sum(counts[1:]):
         return Finding.warning(PART, f"{_secrets(older)} under an older key: run `encryption-keys rotate`")
     unused = ""
