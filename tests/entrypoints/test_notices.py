@@ -57,6 +57,23 @@ def test_notice_of_an_ended_session_names_the_device(service: Service) -> None:
     assert "presented" not in text(mail)
 
 
+def test_link_in_a_notice_undoes_the_change_by_a_button(service: Service) -> None:
+    client, mailbox = member(service, LINUX), service.client()
+    change = {"current_password": PASSWORD, "new_password": "another quite fine passphrase"}
+    assert client.post("/v1/password/change", json=change).status_code == 200
+    token = service.token(client.email)
+    page = mailbox.get("/email", params={"token": token})
+    assert page.status_code == 200
+    assert "with the passkeys, authenticator app and recovery codes of that time" in page.text
+    for status, heading in ((200, "You have your account back"), (400, "This link")):
+        done = mailbox.post("/email", data={"token": token})
+        assert done.status_code == status
+        assert heading in done.text
+    assert "Any passkeys, authenticator app and recovery codes are those from before." in text(
+        service.mail(client.email, 2)
+    )
+
+
 def test_notices_of_an_address_change_name_each_device(service: Service) -> None:
     client, new, mailbox = member(service, LINUX), unique_email("new"), service.client()
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
