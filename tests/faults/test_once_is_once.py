@@ -36,6 +36,7 @@ class Crowd:
     """Sends requests to both processes at once."""
 
     def __init__(self, stack: Stack) -> None:
+        self._stack = stack
         self._urls = [api.url for api in stack.apis]
         self.kinds = Counter[str]()
 
@@ -69,17 +70,29 @@ class Crowd:
         return answer
 
     async def assert_one_success(self, path: str, bodies: Sequence[dict[str, Any]], *, code: str) -> dict[str, Any]:
-        """One of them is accepted and all others are refused, with this code, and so are later ones. Returns the
-        response."""
+        """One of them is accepted and all others are refused with this code, and so are later ones. Returns the
+        response; empty if it was lost, because the time for the request was over after the commit."""
+        before = self._successes()
         answers = await self.present(path, bodies)
         kinds = Counter(map(kind_of, answers))
-        assert kinds == {"accepted": 1, code: len(bodies) - 1}
-        self.kinds.update(kinds)
-        late = Counter(map(kind_of, await self.present(path, bodies[:10])))
+        assert self._successes() == before + 1, kinds
         # The challenge of the one that was accepted is used up too.
+        assert kinds["accepted"] <= 1, kinds
+        assert set(kinds) <= {"accepted", code, "challenge_invalid"}, kinds
+        assert kinds[code] >= len(bodies) - 1, kinds
+        late = Counter(map(kind_of, await self.present(path, bodies[:10])))
         assert set(late) <= {code, "challenge_invalid"}, late
-        document: dict[str, Any] = next(answer for answer in answers if answer.status_code == 200).json()
+        assert self._successes() == before + 1, late
+        self.kinds.update(kinds)
+        accepted = [answer.json() for answer in answers if answer.status_code == 200]
+        document: dict[str, Any] = accepted[0] if accepted else {}
         return document
+
+    def _successes(self) -> int:
+        """How many logins and step-ups the database has recorded."""
+        query = "SELECT count(*) FROM events WHERE action IN ('logged_in', 'stepped_up')"
+        number: int = self._stack.sql(query)[0][0]
+        return number
 
 
 @dataclass
@@ -148,7 +161,7 @@ def test_one_recovery_code_is_accepted_once(stack: Stack) -> None:
             for number in range(ROUNDS):
                 crowd.authorize(owner.client)
                 accepted = await owner.present(crowd, number, {"recovery_code": owner.codes.pop()})
-                if not owner.codes:
+                if accepted and len(owner.codes) < 5:
                     fresh = {"Authorization": f"Bearer {accepted['access_token']}"}
                     replaced = owner.client.post("/v1/factors/recovery-codes", headers=fresh)
                     owner.codes = replaced.json()["codes"]
