@@ -149,8 +149,8 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.CHALLENGE: (Rate(MOST_ATTEMPTS, 10 * _MINUTES),),
         # A user sets up several devices; each step is a call.
         Limit.FACTOR_CHANGE: (Rate(60, _HOUR),),
-        # A company logs in from one address. Each call costs a query and a signature check, a millisecond.
-        Limit.PASSKEY_LOGIN: (Rate(1200, _MINUTES),),
+        # A company logs in from one address, with two calls each.
+        Limit.PASSKEY_LOGIN: (Rate(300, _MINUTES),),
         # One every ten minutes is usual. Browser tabs and workers of one session may refresh in parallel.
         Limit.REFRESH: (Rate(60, _MINUTES),),
         # Only an attacker who wants to lock the owner out changes a password more often.
