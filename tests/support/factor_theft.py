@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
 from domain.factor import FactorKind
+from domain.outbox import LinkPurpose
 from domain.refusals import Refusal
 from domain.tokens import AccessToken, TokenPair
 from tests.support.devices import Devices
-from tests.support.recovery import FENCE, OWNER, OWNERS, PASSWORDS_OF_THE_THIEF, THIEF, Theft
+from tests.support.recovery import FENCE, OWNER, OWNERS, PASSWORDS_OF_THE_THIEF, THIEF, TOKEN, Theft
 from tests.support.world import PASSWORD
 
 _ANSWER = "Someone asked for a new password for"
@@ -172,16 +173,20 @@ class FactorTheft(Theft):
         assert self.factors_in_use() == self.factors
 
     def press_links(self) -> bool:
-        strangers = [token for token in self.restores() if token not in self.own_links]
-        if self.order != "newest":
-            strangers.reverse()
+        letters = self.letters(OWNER)
+        if self.order == "newest":
+            letters.reverse()
         if self.order == "oldest alone":
-            answers = [text for text in self.letters(OWNER) if _ANSWER in text]
-            strangers = [token for token in strangers if not any(token in text for text in answers)][:1]
-        for token in strangers:
+            letters = [text for text in letters if _ANSWER not in text]
+        tokens = [token for text in letters for token in TOKEN.findall(text)]
+        strangers = [token for token in tokens if self.is_restore(token) and token not in self.own_links]
+        for token in strangers[:1] if self.order == "oldest alone" else strangers:
             self.press(token)
             self.own_links.add(token)
         return True
+
+    def is_restore(self, token: str) -> bool:
+        return self.world.follow_email_link.purpose(token) is LinkPurpose.RESTORE
 
     def nothing_of_the_thiefs_works(self) -> None:
         pair = self.enter()

@@ -39,7 +39,7 @@ PASSWORDS = st.sampled_from(PASSWORDS_OF_THE_THIEF)
 NAMES = st.sampled_from([None, "queen", "king"])
 OWNERS = "what only the owner knows"
 WEEK = timedelta(days=7)
-_TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
+TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
 
 
 class Theft(RuleBasedStateMachine):
@@ -76,7 +76,7 @@ class Theft(RuleBasedStateMachine):
         return [letter.text for letter in self.world.mailer.letters if letter.recipient in addresses]
 
     def tokens(self, *addresses: str) -> list[str]:
-        return [token for text in self.letters(*addresses) for token in _TOKEN.findall(text)]
+        return [token for text in self.letters(*addresses) for token in TOKEN.findall(text)]
 
     # -- the thief ---------------------------------------------------------------------------------------
 
