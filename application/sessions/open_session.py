@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
 
 from application.audit import Audit
 from application.factors.undo_points import UndoPoints
@@ -20,7 +19,6 @@ from domain.user import User
 
 _REMEMBERED = 50
 """Events in which a device is looked for."""
-_NEW_ACCOUNT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +58,14 @@ class OpenSession:
         return session, opened
 
     async def _is_new_device(self, work: UnitOfWork, user: User, login: AuditEvent) -> bool:
-        """Whether no earlier login came from this device and network. A new account expects its first one."""
+        """Whether none of the earlier logins came from this device and network. The first login is not reported, also
+        not of an imported user."""
         device = _device(login.client_info)
         if not any(device):
             return False
         clients = await work.events.login_clients(user.id, before=login.id, limit=_REMEMBERED)
         known = {_device(client) for client in clients} - {("", "")}
-        return device not in known and bool(known or login.created_at - user.created_at > _NEW_ACCOUNT)
+        return bool(known) and device not in known
 
 
 def _device(client: ClientInfo) -> tuple[str, str]:

@@ -41,7 +41,7 @@ def moment(when: datetime) -> str:
     return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-USER = ("id", "email", "username", "role", "verified", "disabled", "created_at")
+USER = ("id", "email", "username", "role", "verified", "disabled", "created_at", "factors")
 
 
 def user_row(user: "User") -> dict[str, Any]:
@@ -58,8 +58,10 @@ def _print_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None
 
 def _cell(value: Any) -> str:
     match value:
-        case None | "":
+        case None | "" | ():
             return "-"
+        case tuple():
+            return ", ".join(map(_cell, value))
         case bool():
             return "yes" if value else "no"
         case datetime():

@@ -418,7 +418,16 @@ def test_a_list_has_headers_over_its_columns(service: Service) -> None:
     member = service.member()
     listed = service.cli("users", "find", member.email)
     header, row = listed.stdout.splitlines()
-    assert re.split("  +", header) == ["ID", "EMAIL", "USERNAME", "ROLE", "VERIFIED", "DISABLED", "CREATED_AT"]
+    assert re.split("  +", header) == [
+        "ID",
+        "EMAIL",
+        "USERNAME",
+        "ROLE",
+        "VERIFIED",
+        "DISABLED",
+        "CREATED_AT",
+        "FACTORS",
+    ]
     assert re.split("  +", row)[1:6] == [member.email, "-", "member", "yes", "no"]
     assert all(row[at - 1] == " " for at in (header.index(name) for name in ("EMAIL", "ROLE", "DISABLED")))
     listed = service.cli("sessions", "list", "--email", member.email)
