@@ -30,9 +30,11 @@ class EmailChange:
     """The user's factor version at the request; None in changes of the previous release. An undo restores it."""
 
     def can_be_confirmed(self, user: User, *, now: datetime) -> bool:
-        """Whether the change can still be confirmed. Any later change of the user's credentials ends it."""
+        """Whether the change can still be confirmed. Any later change of the user's credentials or factors ends
+        it."""
         alive = self.confirmed_at is None and now < self.asked_at + LinkPurpose.EMAIL.lifetime
-        return alive and not user.disabled and user.credential_version == self.credential_version
+        same_factors = self.factor_version in (None, user.factor_version)
+        return alive and not user.disabled and user.credential_version == self.credential_version and same_factors
 
     def is_pending_at(self, user: User) -> bool:
         """Whether the user was evicted from the old address and has not confirmed the new one yet."""

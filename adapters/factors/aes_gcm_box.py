@@ -11,7 +11,7 @@ from application.factors.ports import SecretBox
 from domain.refusals import unavailable
 
 EncryptionKeys = Callable[[], Sequence[bytes]]
-"""The present keys, from newest to oldest."""
+"""The current keys, from newest to oldest."""
 
 _VERSION = b"\x01"
 _NAME_LENGTH, _NONCE_LENGTH = 8, 12

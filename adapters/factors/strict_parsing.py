@@ -20,8 +20,10 @@ _HEAD = 37
 """Bytes of authenticator data before its optional parts."""
 _CREDENTIAL_ID_LENGTHS = range(16, 1024)
 """WebAuthn Level 3, section 4 (Credential ID), and section 7.1, step 25."""
-_MAP = 5
-"""The major type of a CBOR map."""
+_STRINGS, _ARRAY, _MAP, _TAG = (2, 3), 4, 5, 6
+"""Major types of CBOR (RFC 8949 section 3.1)."""
+_ATTESTED, _EXTENSIONS = 0x40, 0x80
+"""Flags of authenticator data: a key, or extensions follow."""
 
 
 def decode_base64url(text: str) -> bytes:
@@ -49,6 +51,7 @@ def parse_attestation(encoded: bytes) -> AttestedCredentialData:
     Clients replace all other formats, since we ask for no attestation (WebAuthn Level 3, section 5.1.3). So the code
     that verifies certificates, and TPM and Android structures, is never reached.
     """
+    _end_of_cbor(encoded, 0)
     attestation = parse_cbor(encoded)
     if encode_cbor(attestation) != encoded or attestation.keys() != {"fmt", "attStmt", "authData"}:
         raise ValueError("attestation object")
@@ -62,6 +65,7 @@ def parse_attestation(encoded: bytes) -> AttestedCredentialData:
 
 def parse_data(encoded: bytes) -> AuthenticatorData:
     """Parse authenticator data. A passkey that is backed up must be eligible for backup (section 6.1.3)."""
+    _refuse_tags(encoded)
     data = parse_authenticator_data(encoded)
     attested, extensions = data.attested_credential_data, data.extensions or b""
     parts = encoded[:_HEAD]
@@ -73,3 +77,29 @@ def parse_data(encoded: bytes) -> AuthenticatorData:
     if data.flags.bs and not data.flags.be:
         raise ValueError("backup state")
     return data
+
+
+def _refuse_tags(encoded: bytes) -> None:
+    """Check the key and the extensions in authenticator data (section 6.1), before they are decoded."""
+    flags, position = encoded[32], _HEAD
+    if flags & _ATTESTED:
+        position = _end_of_cbor(encoded, 55 + int.from_bytes(encoded[53:55], "big"))
+    if flags & _EXTENSIONS:
+        _end_of_cbor(encoded, position)
+
+
+def _end_of_cbor(encoded: bytes, position: int) -> int:
+    """The end of the CBOR item at `position` (RFC 8949 section 3). Raises ValueError or IndexError, also for a tag:
+    WebAuthn has none, and cbor2 would run its decoder, for example compile a regular expression."""
+    items = 1
+    while items:
+        major, info = encoded[position] >> 5, encoded[position] & 31
+        if major == _TAG or info > 27:
+            raise ValueError("tag or indefinite length")
+        size = 1 << (info - 24) if info >= 24 else 0
+        argument = int.from_bytes(encoded[position + 1 : position + 1 + size], "big") if size else info
+        position += 1 + size + (argument if major in _STRINGS else 0)
+        items += {_ARRAY: argument, _MAP: 2 * argument}.get(major, 0) - 1
+        if position > len(encoded) or items > len(encoded):
+            raise ValueError("too short")
+    return position

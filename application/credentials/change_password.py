@@ -68,15 +68,17 @@ class ChangePassword:
             raise
 
         now = self.clock()
-        session = Session.opened(
-            id=self.new_id(),
-            user_id=user.id,
-            now=now,
-            lifetimes=self.lifetimes,
-            client_info=client_info,
-            authentication=caller.authentication if user.factors else None,
-        )
         async with self.begin() as work:
+            current = await work.sessions.by_id(caller.session_id) if user.factors else None
+            session = Session.opened(
+                id=self.new_id(),
+                user_id=user.id,
+                now=now,
+                lifetimes=self.lifetimes,
+                client_info=client_info,
+                # That of the login: a step-up must not continue in a session that can be refreshed.
+                authentication=None if current is None else current.authentication,
+            )
             changed = await work.users.replace_password(
                 user.id, password_hash, credential_version=user.credential_version
             )

@@ -30,7 +30,7 @@ class PresentedFactor:
     def of(cls, *, totp: str | None, recovery_code: str | None, passkey: Json | None) -> Self:
         """Raises `malformed` unless exactly one is given."""
         if sum(given is not None for given in (totp, recovery_code, passkey)) != 1:
-            text = "must come alone: send exactly one of totp, recovery_code and passkey"
+            text = "send exactly one of totp, recovery_code and passkey"
             raise Refusal(ErrorCode.MALFORMED, text, field="totp")
         return cls(totp=totp, recovery_code=recovery_code, passkey=passkey)
 
@@ -71,7 +71,7 @@ class CheckFactor:
         client_info: ClientInfo,
     ) -> AsyncIterator[VerifiedFactor]:
         """Verify the factor; the block uses it. `nonce` is that of the challenge, which a passkey must have signed.
-        Raises `factor_invalid` or `rate_limited`. Only a block that succeeds is a success."""
+        Raises `factor_invalid` or `rate_limited`. If the block raises, the attempt stays counted."""
         if presented.passkey is not None:
             yield self._by_passkey(user, factors, presented.passkey, nonce)
             return

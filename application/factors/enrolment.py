@@ -1,4 +1,4 @@
-"""What the enrolment of every kind of factor does."""
+"""Steps shared by the enrolment of passkeys and TOTP."""
 
 import base64
 from collections.abc import Sequence
@@ -129,6 +129,5 @@ def factor_name(name: str | None, *, default: str) -> str:
 
 
 def _recovery_code(random: bytes) -> str:
-    """For example ABCD-EFGH-IJKL-MNOP-QRST-UVWX."""
-    text = base64.b32encode(random).decode()
-    return "-".join(text[start : start + 4] for start in range(0, len(text), 4))
+    """For example ABCDEFGHIJKLMNOPQRSTUVWX."""
+    return base64.b32encode(random).decode()

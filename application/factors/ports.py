@@ -49,7 +49,7 @@ class OneTimePasswords(Protocol):
     def new_secret(self) -> bytes: ...
 
     def step(self, secret: bytes, code: str, *, now: datetime) -> int | None:
-        """The time step of a code: the present one, the one before or the one after. None for a wrong code."""
+        """The time step of a code: the current one, the one before or the one after. None for a wrong code."""
         ...
 
     def shown(self, secret: bytes) -> str:

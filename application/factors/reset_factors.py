@@ -22,7 +22,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveAllFactors:
-    """What both do. Lock the user first."""
+    """Removes all factors of a locked user, for admins and operators."""
 
     audit: Audit
     undo_points: UndoPoints

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from application.ports import AccessTokenCodec, RevocationCheck, UserLookup
-from domain.authentication import AssuranceLevel
 from domain.refusals import ErrorCode, Refusal, token_revoked
 from domain.role import Role
 from domain.tokens import AccessToken
@@ -37,8 +36,8 @@ class Authenticate:
         return caller
 
     async def _require_factor(self, caller: AccessToken, role: Role) -> None:
-        """Only tokens of a login without a factor need the user's row."""
-        if caller.authentication.level is not AssuranceLevel.AAL1 or not caller.role.includes(role):
+        """The token does not suffice: the user may have removed the factor of its login."""
+        if not caller.role.includes(role):
             return
         user = await self.user_lookup.user(caller.user_id)
         if user is None:

@@ -63,7 +63,7 @@ class Login:
                 *(["recovery_code"] if codes is not None and codes.left else []),
             ],
         }
-        if credential_ids:
-            extensions["passkey_options"] = self.passkeys.request_options(challenge.nonce, allow=credential_ids)
+        options = self.passkeys.request_options(challenge.nonce, allow=credential_ids) if credential_ids else None
+        extensions["passkey_options"] = options
         text = "The password is correct. Send a second factor to POST /v1/login/factor."
         return Refusal(ErrorCode.SECOND_FACTOR_REQUIRED, text, extensions=extensions)

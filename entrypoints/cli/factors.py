@@ -82,11 +82,11 @@ async def _reset(container: "Container", who: str) -> None:
 async def enable_factors(container: "Container") -> None:
     """Let users add factors after an upgrade.
 
-    Processes of release 0.3 and earlier accept a password alone. So users cannot add factors after an upgrade from
-    there, as they can in a new installation. Run this once all API processes run this version, and do not
-    go back to an earlier release afterwards. Running it again changes nothing.
+    Processes of release 0.2 accept a password alone. Therefore users cannot add factors after such an upgrade until
+    you run this. New installations do not need it. Run it once all API processes run this version, and do not go
+    back to an earlier release afterwards. Running it again changes nothing.
     """
     if await container.open_enrolment()():
         click.echo("Users can add second factors now.")
     else:
-        print_note("Users could add second factors before.")
+        print_note("Second factors are already enabled.")

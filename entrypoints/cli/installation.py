@@ -34,7 +34,6 @@ def hint(error: SettingsError) -> str:
 _ELSEWHERE = {
     "LATCHKEY_DATABASE_URL",
     "LATCHKEY_SECRET_KEY",
-    "LATCHKEY_ENCRYPTION_KEYS",
     "LATCHKEY_SIGNING_KEYS",
     "LATCHKEY_PUBLIC_URL",
 }

@@ -17,7 +17,7 @@ _CREDENTIAL_ID = "VHdvIGxpZ2h0aG91c2VzIGFuZCBhIGJvYXQ"
 ChallengeText = Annotated[
     str, documented("Signed, works once and for five minutes.", "eyJwIjoibG9naW4iLC.aRxT0A.s1gn")
 ]
-TotpCode = Annotated[str, documented("The present code of the authenticator app.", "492039")]
+TotpCode = Annotated[str, documented("The current code of the authenticator app.", "492039")]
 FactorName = Annotated[str, documented("A name for people.", "My phone", maxLength=LONGEST_FACTOR_NAME)]
 AssertionJson = Annotated[
     dict[str, Any],
@@ -39,8 +39,8 @@ AssertionJson = Annotated[
     ),
 ]
 # One of several alternatives in a body, without an example: that of the body shows the first alternative only.
-OrRecoveryCode = Annotated[str, documented("Or an unused recovery code; case, hyphens and blanks do not matter.")]
-OrTotp = Annotated[str, documented("Or the present code of the authenticator app.")]
+OrRecoveryCode = Annotated[str, documented("Or an unused recovery code; case, hyphens and spaces do not matter.")]
+OrTotp = Annotated[str, documented("Or the current code of the authenticator app.")]
 OrPasskey = Annotated[
     dict[str, Any],
     documented("Or `toJSON()` of the result of `navigator.credentials.get`.", additionalProperties=True),

@@ -38,8 +38,8 @@ class Problem(Struct, frozen=True, kw_only=True):
     factors: Annotated[list[str], documented("The kinds of factors that are accepted.")] | UnsetType = UNSET
     passkey_options: (
         Annotated[
-            dict[str, Any],
-            documented("PublicKeyCredentialRequestOptionsJSON, if there are passkeys.", additionalProperties=True),
+            dict[str, Any] | None,
+            documented("PublicKeyCredentialRequestOptionsJSON; null without passkeys.", additionalProperties=True),
         ]
         | UnsetType
     ) = UNSET
@@ -59,8 +59,8 @@ def problem(
     extensions: Mapping[str, Any] | None = None,
 ) -> Problem:
     """`status` is for a code that has more than one: `too_large` is 413, and 414 or 431 for a part of the head.
-    `prefix` is the path of the public URL, under which `type` lies. `extensions` are
-    further members."""
+    `prefix` is the path of the public URL, under which `type` lies. `extensions` are further
+    members."""
     known = CATALOGUE[code]
     return Problem(
         type=f"{prefix}/problems/{code}",

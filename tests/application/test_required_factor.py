@@ -48,6 +48,19 @@ async def test_role_without_a_factor_can_only_enrol(world: World, role: Role, co
     assert await error_code_of(world.authenticate(token, role=role)) is None
 
 
+async def test_session_does_not_count_for_a_factor_that_was_removed(world: World) -> None:
+    """A member removes the factor of the login, and becomes an admin later."""
+    owner = await owner_of(world, Role.MEMBER)
+    enrolled = await owner.enrol(TOTP)
+    pair = await owner.log_in("recovery_code")
+    owner.caller = world.access_codec.decode(pair.access_token)
+    await world.remove_factor(owner.caller, enrolled.factor.id)
+    await world.grant_role(email=ALICE, role=Role.ADMIN)
+    renewed = await world.refresh(refresh_token=pair.refresh_token)
+    assert world.access_codec.decode(renewed.access_token).authentication.level is AssuranceLevel.AAL2
+    assert await error_code_of(world.authenticate(renewed.access_token)) is ErrorCode.FACTOR_REQUIRED
+
+
 async def test_introspection_of_a_user_without_the_factor_is_inactive(world: World) -> None:
     owner = await owner_of(world, Role.ADMIN)
     pair = await world.log_in(ALICE)

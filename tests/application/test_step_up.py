@@ -223,9 +223,20 @@ async def test_accounts_without_a_factor_notice_nothing(world: World) -> None:
 async def test_password_change_keeps_how_the_person_authenticated(world: World) -> None:
     """A new session after the password alone must not count as one with a factor, and the other way round."""
     owner = await factor_owner(world, TOTP)
-    login = owner.caller.authentication
+    caller = await world.authenticate((await owner.log_in("totp")).access_token)
+    login = caller.authentication
     world.clock.advance(seconds=60)
-    pair = await world.change_password(owner.caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    pair = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    assert session_of(world, pair).authentication == login
+
+
+async def test_password_change_does_not_keep_a_step_up(world: World) -> None:
+    owner = await factor_owner(world, TOTP)
+    owner.caller = await world.authenticate((await owner.log_in("totp")).access_token)
+    login = owner.caller.authentication
+    world.clock.advance(minutes=9)
+    stepped_up = await owner.step_up("totp")
+    pair = await world.change_password(stepped_up, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     assert session_of(world, pair).authentication == login
 
 

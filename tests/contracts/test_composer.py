@@ -273,7 +273,7 @@ CHANGES = {
     ChangeKind.PASSWORD_CHANGED: (MailKind.PASSWORD_CHANGED, "was changed", "The password of your account"),
     ChangeKind.SESSION_STOLEN: (MailKind.SESSION_STOLEN, "was logged out", "Someone may have copied the login"),
     ChangeKind.NEW_DEVICE: (MailKind.NEW_DEVICE, "New login", "from a new device or network"),
-    ChangeKind.PASSKEY_CLONED: (MailKind.NEW_DEVICE, "may have been copied", "the count went back"),
+    ChangeKind.PASSKEY_CLONED: (MailKind.NEW_DEVICE, "may have been copied", "its use counter went backwards"),
 }
 
 
@@ -284,7 +284,7 @@ def test_mail_says_what_happened_after_the_undo_point(composer: Composer, change
     assert subject in letter.subject
     for body in bodies(letter):
         assert words in body
-        assert "This button takes your account back to before that time" in body
+        assert "This link restores the passkeys" in body
         assert "It works for 7 days." in body
 
 

@@ -10,6 +10,7 @@ import cbor2
 import pytest
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
+from adapters.factors.strict_parsing import parse_attestation, parse_data
 from adapters.factors.webauthn_passkeys import WebauthnPasskeys
 from adapters.uuid7 import uuid7
 from domain.refusals import ErrorCode, Refusal
@@ -135,3 +136,19 @@ def test_options_ask_for_discoverable_and_verified_passkeys() -> None:
     assert [one["id"] for one in options["excludeCredentials"]] == [bytes_to_base64url(b"known" * 4)]
     assert (REQUEST["rpId"], REQUEST["userVerification"], REQUEST["allowCredentials"]) == (RP_ID, "required", [])
     assert base64url_to_bytes(REQUEST["challenge"]) == base64url_to_bytes(options["challenge"]) == NONCE
+
+
+def test_tags_are_refused_before_they_are_decoded() -> None:
+    """The decoder of a tag may compile a regular expression that takes seconds."""
+    pattern = cbor2.CBORTag(35, "(?i)[a-z]")
+    statement = {"fmt": "none", "attStmt": {"x": pattern}, "authData": bytes(37)}
+    with pytest.raises(ValueError, match="tag"):
+        parse_attestation(cbor2.dumps(statement))
+    extensions = cbor2.dumps({"credProtect": pattern})
+    with pytest.raises(ValueError, match="tag"):
+        parse_data(bytes(32) + bytes([0x80 | 0x05]) + bytes(4) + extensions)
+    key = cbor2.dumps({1: 2, 3: pattern})
+    credential_id = bytes(32)
+    attested = bytes(16) + len(credential_id).to_bytes(2, "big") + credential_id + key
+    with pytest.raises(ValueError, match="tag"):
+        parse_data(bytes(32) + bytes([0x40 | 0x05]) + bytes(4) + attested)

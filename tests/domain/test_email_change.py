@@ -32,6 +32,8 @@ CHANGE = EmailChange(
         (CHANGE, USER.with_password("y"), 0, False),
         (CHANGE, USER.with_email("c@example.org"), 0, False),
         (CHANGE.confirmed(NOW), USER, 0, False),
+        (replace(CHANGE, factor_version=1), replace(USER, factor_version=1), 0, True),
+        (replace(CHANGE, factor_version=0), replace(USER, factor_version=1), 0, False),
         (CHANGE, USER.evicted_from_email("b@example.org"), 0, False),
         (CHANGE.rebased(USER.evicted_from_email("b@example.org")), USER.evicted_from_email("b@example.org"), 0, True),
     ],

@@ -19,6 +19,17 @@ from tests.support.browser import Browser
 from tests.support.pgbouncer import DatabasesBehindPgBouncer
 from tests.support.service import ROOT, DatabaseFactory, Service
 
+SLOW = {
+    *("test_package.py", "test_passkeys_in_browser.py", "test_proxies.py", "test_races.py", "test_rotation.py"),
+    "test_security_keys.py",
+}
+"""`make test-faults` runs these modules, so that `make test` takes less than ten minutes."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    named = any(collection_path.name in argument for argument in config.args)
+    return True if collection_path.name in SLOW and not named else None
+
 
 def migrate(url: str) -> None:
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]

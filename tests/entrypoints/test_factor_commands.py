@@ -61,7 +61,7 @@ def test_operator_enables_second_factors_after_an_upgrade(isolated_service: Serv
     done = isolated_service.cli("factors", "enable")
     assert (done.returncode, done.stdout) == (0, "Users can add second factors now.\n")
     again = isolated_service.cli("factors", "enable")
-    assert (again.returncode, again.stdout, again.stderr) == (0, "", "Users could add second factors before.\n")
+    assert (again.returncode, again.stdout, again.stderr) == (0, "", "Second factors are already enabled.\n")
 
 
 # -- encryption keys -----------------------------------------------------------------------------------

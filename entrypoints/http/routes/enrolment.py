@@ -119,7 +119,7 @@ async def begin_totp(request: AnyRequest, totp_options: NamedDependency[TotpOpti
 async def finish_totp(
     data: JSONBody[AddTotpBody], request: AnyRequest, add_totp: NamedDependency[AddTotp]
 ) -> EnrolledFactorResponse:
-    """Add the authenticator app, or replace the present one. Requires a code of the app. The owner of the mailbox is
+    """Add the authenticator app, or replace the existing one. Requires a code of the app. The owner of the mailbox is
     notified and can undo it for seven days."""
     enrolled = await add_totp(
         caller_of(request),

@@ -91,7 +91,7 @@ async def authenticate_again(
     caller, client_info = caller_of(request), client_info_of(request)
     given = [value for value in (data.password, data.totp, data.recovery_code, data.passkey) if value is not None]
     if len(given) != 1:
-        text = "must come alone: send exactly one of password, totp, recovery_code and passkey"
+        text = "send exactly one of password, totp, recovery_code and passkey"
         raise Refusal(ErrorCode.MALFORMED, text, field="password")
     if data.passkey is not None and data.challenge is None:
         raise Refusal(ErrorCode.MALFORMED, "is required with passkey", field="challenge")
