@@ -34,7 +34,8 @@ def hint(error: SettingsError) -> str:
 _ELSEWHERE = {
     "LATCHKEY_DATABASE_URL",
     "LATCHKEY_SECRET_KEY",
+    "LATCHKEY_ENCRYPTION_KEYS",
     "LATCHKEY_SIGNING_KEYS",
     "LATCHKEY_PUBLIC_URL",
 }
-"""Settings that are required in production and have a default in development."""
+"""Settings that production needs, and that have a default in development."""
