@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
@@ -11,6 +12,8 @@ from adapters.memory.rows import Rows
 from application.repositories import Factors
 from domain.factor import Factor, FactorKind, RecoveryCode, RecoveryCodeCount, UndoPoint
 from domain.user import User
+
+_Versioned = TypeVar("_Versioned", Factor, RecoveryCode)
 
 
 class MemoryFactors(Factors):
@@ -127,9 +130,8 @@ class MemoryFactors(Factors):
         if user is None:
             return None
         new = user.factor_version + 1
-        for factors in (self._rows.factors, self._rows.recovery_codes):
-            for one in [one for one in factors.values() if one.user_id == user_id]:
-                factors[one.id] = _restored(one, version, new, now)  # type: ignore[assignment]
+        _restore(self._rows.factors, user_id, version, new=new, now=now)
+        _restore(self._rows.recovery_codes, user_id, version, new=new, now=now)
         for point in [one for one in self._rows.undo_points.values() if one.user_id == user_id]:
             earliest = min(point.factor_version, version)
             self._rows.undo_points[point.id] = replace(point, factor_version=earliest)
@@ -198,7 +200,9 @@ class MemoryFactors(Factors):
         return factor
 
 
-def _restored(one: Factor | RecoveryCode, version: int, new: int, now: datetime) -> Factor | RecoveryCode:
-    if one.existed_in(version):
-        return replace(one, removed_in=None, removed_at=None)
-    return one if one.removed_in is not None else replace(one, removed_in=new, removed_at=now)
+def _restore(rows: dict[UUID, _Versioned], user_id: UUID, version: int, *, new: int, now: datetime) -> None:
+    for one in [one for one in rows.values() if one.user_id == user_id]:
+        if one.existed_in(version):
+            rows[one.id] = replace(one, removed_in=None, removed_at=None)
+        elif one.removed_in is None:
+            rows[one.id] = replace(one, removed_in=new, removed_at=now)

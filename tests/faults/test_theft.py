@@ -6,14 +6,17 @@
 import os
 
 from tests.support.factor_theft import FactorTheft
-from tests.support.recovery import in_memory, in_postgres, run_thefts
+from tests.support.recovery import run_thefts, worlds_in_postgres
 
 THIEVES = int(os.environ.get("THIEVES", "1000"))
 
 
 def test_owner_recovers_with_their_factors_from_many_thieves() -> None:
-    run_thefts(in_memory(FactorTheft), THIEVES, acts=12)
+    run_thefts(FactorTheft, THIEVES, acts=12)
 
 
 def test_owner_recovers_with_their_factors_from_thieves_over_postgresql(migrated: str) -> None:
-    run_thefts(in_postgres(FactorTheft, migrated), THIEVES // 50, acts=12)
+    class OverPostgres(FactorTheft):
+        worlds = worlds_in_postgres(migrated)
+
+    run_thefts(OverPostgres, THIEVES // 50, acts=12)

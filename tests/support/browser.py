@@ -49,7 +49,7 @@ class Browser:
     def __init__(self, profile: Path, pictures: Path) -> None:
         for program in (CHROMIUM, CHROMEDRIVER):
             if not program.exists():
-                lacking(str(program), "chromium chromium-driver")
+                lacking(str(program), "apt-get install chromium chromium-driver")
         options = ChromeOptions()
         options.binary_location = str(CHROMIUM)
         for argument in (

@@ -1,4 +1,4 @@
-"""Programs and packages that a machine may lack."""
+"""Programs, packages and rights that a machine may lack."""
 
 import os
 import shutil
@@ -7,18 +7,13 @@ from typing import NoReturn
 import pytest
 
 
-def lacking(what: str, package: str) -> NoReturn:
-    """Fail in CI, which installs everything; elsewhere skip the test, with the package as the reason."""
+def lacking(what: str, remedy: str) -> NoReturn:
+    """Fail in CI, which must run every test. Elsewhere skip the test, and say in the summary what it needs."""
     report = pytest.fail if os.environ.get("CI") else pytest.skip
-    report(f"{what} is missing: apt-get install {package}")
-
-
-def impossible(reason: str) -> NoReturn:
-    """Skip the test, in CI as well: nothing that could be installed would help."""
-    pytest.skip(reason)
+    report(f"{what} is missing: {remedy}")
 
 
 def program(name: str, package: str = "") -> str:
     """The path of a program, also of one outside the PATH of normal users."""
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    return path or lacking(name, package or name)
+    return path or lacking(name, f"apt-get install {package or name}")

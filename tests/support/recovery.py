@@ -7,9 +7,10 @@ password once. The owner has only what is mailed to their address.
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from hypothesis import settings
@@ -42,16 +43,23 @@ WEEK = timedelta(days=7)
 TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
 
 
-class Theft(RuleBasedStateMachine):
-    """`make_world` gives the service as its use cases, without rate limits, and `close_world` takes it back."""
+Worlds = Callable[[], AbstractAsyncContextManager[World]]
+"""Each is the service as its use cases, without users and rate limits."""
 
-    make_world: Callable[[], Awaitable[World]]
-    close_world: Callable[[], Awaitable[None]]
+
+@asynccontextmanager
+async def world_in_memory() -> AsyncIterator[World]:
+    yield World(limited=False)
+
+
+class Theft(RuleBasedStateMachine):
+    worlds: ClassVar[Worlds] = world_in_memory
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.world = self.do(type(self).make_world())
+        self.opened = AsyncExitStack()
+        self.world = self.do(self.opened.enter_async_context(type(self).worlds()))
         self.began = self.world.clock()
         self.do(self.world.register(email=OWNER, password=PASSWORD, username="queen"))
         self.account = self.do(self.world.verify(token=self.tokens(OWNER)[0])).id
@@ -242,7 +250,7 @@ class Theft(RuleBasedStateMachine):
             self.take_back()
             self.nothing_of_the_thiefs_works()
         finally:
-            self.do(type(self).close_world())
+            self.do(self.opened.aclose())
             self.loop.close()
 
     def take_back(self) -> None:
@@ -307,35 +315,16 @@ class Theft(RuleBasedStateMachine):
         return caller.user_id
 
 
-def in_memory(machine: type[Theft]) -> type[Theft]:
-    class InMemory(machine):  # type: ignore[misc, valid-type]
-        @staticmethod
-        async def make_world() -> World:
-            return World(limited=False)
+def worlds_in_postgres(url: str) -> Worlds:
+    @asynccontextmanager
+    async def world() -> AsyncIterator[World]:
+        database = Database(url)
+        async with database.connection() as connection:
+            await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
+        yield World(limited=False, database=database)
+        await database.close()
 
-        @staticmethod
-        async def close_world() -> None:
-            pass
-
-    return InMemory
-
-
-def in_postgres(machine: type[Theft], url: str) -> type[Theft]:
-    class InPostgres(machine):  # type: ignore[misc, valid-type]
-        database: Database
-
-        @classmethod
-        async def make_world(cls) -> World:
-            cls.database = Database(url)
-            async with cls.database.connection() as connection:
-                await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
-            return World(limited=False, database=cls.database)
-
-        @classmethod
-        async def close_world(cls) -> None:
-            await cls.database.close()
-
-    return InPostgres
+    return world
 
 
 def run_thefts(machine: type[Theft], examples: int, *, acts: int) -> None:

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.authenticator import Json
+from tests.support.authenticator import Response
 from tests.support.passkeys import ORIGIN
 from tests.support.twisted_passkeys.twist import Parts, Twist, client_data, client_data_bytes, in_both
 
@@ -22,8 +22,8 @@ def _repeated(name: str, value: object) -> Parts:
     return client_data_bytes(lambda body: b"{" + json.dumps({name: value})[1:-1].encode() + b"," + body[1:])
 
 
-def _other_ceremony(response: object) -> None:
-    found: Json = response.client_data  # type: ignore[attr-defined]
+def _other_ceremony(response: Response) -> None:
+    found = response.client_data
     found["type"] = "webauthn.get" if found["type"] == "webauthn.create" else "webauthn.create"
 
 

@@ -3,7 +3,12 @@
 from collections.abc import Callable
 from hashlib import sha256
 
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    ECDSA,
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -53,11 +58,21 @@ def _raw(signature: bytes) -> bytes:
 
 
 def _ecdsa(algorithm: HashAlgorithm) -> Callable[[Assertion], None]:
-    return _by(lambda response, body: response.passkey.key.sign(body, ECDSA(algorithm)))  # type: ignore[arg-type, call-arg]
+    def make(response: Assertion, body: bytes) -> bytes:
+        key = response.passkey.key
+        assert isinstance(key, EllipticCurvePrivateKey)
+        return key.sign(body, ECDSA(algorithm))
+
+    return _by(make)
 
 
-def _rsa(make: Callable[[RSAPrivateKey, bytes], bytes]) -> Callable[[Assertion], None]:
-    return _by(lambda response, body: make(response.passkey.key, body))  # type: ignore[arg-type]
+def _rsa(signature: Callable[[RSAPrivateKey, bytes], bytes]) -> Callable[[Assertion], None]:
+    def make(response: Assertion, body: bytes) -> bytes:
+        key = response.passkey.key
+        assert isinstance(key, RSAPrivateKey)
+        return signature(key, body)
+
+    return _by(make)
 
 
 _ANY: dict[str, Callable[[bytes], bytes]] = {

@@ -61,9 +61,9 @@ def client_data_bytes(change: Callable[[bytes], bytes]) -> Parts:
     return twist
 
 
-def data(**changes: object) -> Parts:
+def data(**changes: Any) -> Parts:
     def twist(response: Creation | Assertion) -> None:
-        response.data = replace(response.data, **changes)  # type: ignore[arg-type]
+        response.data = replace(response.data, **changes)
 
     return twist
 
