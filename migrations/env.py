@@ -12,7 +12,6 @@ from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from adapters.postgres import factor_tables  # noqa: F401, registers its tables
 from adapters.postgres.database import Database
 from adapters.postgres.database_url import behind_pgbouncer, driver_url, server_name
 from adapters.postgres.errors import FAILURES

@@ -11,11 +11,21 @@ from adapters.postgres import tables
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deleted_users import clean, remove
-from adapters.postgres.factor_tables import factors, recovery_codes, spent, undo_points
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.provenance import fill_in
 from adapters.postgres.rows import among
-from adapters.postgres.tables import address_changes, deletions, events, mails, sessions, users
+from adapters.postgres.tables import (
+    address_changes,
+    deletions,
+    events,
+    factors,
+    mails,
+    recovery_codes,
+    sessions,
+    spent,
+    undo_points,
+    users,
+)
 from adapters.postgres.user_queries import EVICTED
 from adapters.uuid7 import lowest
 from application.ports import ExpiredRows

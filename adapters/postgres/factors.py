@@ -28,10 +28,17 @@ from adapters.postgres.factor_rows import (
     row_of_undo_point,
     undo_point_of,
 )
-from adapters.postgres.factor_tables import factor_enrolment, factors, recovery_codes, spent, undo_points
 from adapters.postgres.rows import OWNER, among, insert_all, user_of
 from adapters.postgres.statements import CompiledStatement
-from adapters.postgres.tables import address_changes, users
+from adapters.postgres.tables import (
+    address_changes,
+    factor_enrolment,
+    factors,
+    recovery_codes,
+    spent,
+    undo_points,
+    users,
+)
 from application.repositories import Factors
 from domain.factor import Factor, RecoveryCode, RecoveryCodeCount, UndoPoint
 from domain.user import User

@@ -1,12 +1,12 @@
-"""The tables of second factors. See `tables` for the others."""
+"""Second factors, used challenges, undo points, and whether factors may be added."""
+
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
@@ -17,24 +17,29 @@ from sqlalchemy import (
     text,
 )
 
-from adapters.postgres.tables import metadata
+from adapters.postgres.tables.base import MOMENT, metadata, owner_column
 
-_moment = DateTime(timezone=True)
+
+def _version_columns() -> list[Column[Any]]:
+    """The factor versions of the user between which the row is in use; `removed_in` is NULL while it is."""
+    return [
+        Column("added_in", Integer, nullable=False),
+        Column("removed_in", Integer),
+        Column("removed_at", MOMENT),
+    ]
+
 
 # Passkeys and TOTP secrets. A removed factor stays while its removal can be undone; its credential id stays unique.
 factors = Table(
     "factors",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    owner_column(),
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
-    Column("created_at", _moment, nullable=False),
-    Column("last_used_at", _moment),
-    # Factor versions of the user, between which the factor is in use.
-    Column("added_in", Integer, nullable=False),
-    Column("removed_in", Integer),
-    Column("removed_at", _moment),
+    Column("created_at", MOMENT, nullable=False),
+    Column("last_used_at", MOMENT),
+    *_version_columns(),
     # Of a passkey.
     Column("credential_id", LargeBinary, unique=True),
     Column("public_key", LargeBinary),
@@ -53,13 +58,11 @@ recovery_codes = Table(
     "recovery_codes",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    owner_column(),
     Column("digest", LargeBinary, nullable=False),
-    Column("created_at", _moment, nullable=False),
-    Column("used_at", _moment),
-    Column("added_in", Integer, nullable=False),
-    Column("removed_in", Integer),
-    Column("removed_at", _moment),
+    Column("created_at", MOMENT, nullable=False),
+    Column("used_at", MOMENT),
+    *_version_columns(),
 )
 Index("ix_recovery_codes_user_id_digest", recovery_codes.c.user_id, recovery_codes.c.digest)
 Index("ix_recovery_codes_removed", recovery_codes.c.id, postgresql_where=recovery_codes.c.removed_at.is_not(None))
@@ -69,7 +72,7 @@ spent = Table(
     "spent",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
-    Column("expires_at", _moment, nullable=False),
+    Column("expires_at", MOMENT, nullable=False),
 )
 Index("ix_spent_expires_at", spent.c.expires_at)
 
@@ -77,12 +80,12 @@ undo_points = Table(
     "undo_points",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    owner_column(),
     Column("kind", Text, nullable=False),
     Column("email", Text, nullable=False),
     Column("factor_version", Integer, nullable=False),
-    Column("changed_at", _moment, nullable=False),
-    Column("closed_at", _moment),
+    Column("changed_at", MOMENT, nullable=False),
+    Column("closed_at", MOMENT),
 )
 Index("ix_undo_points_user_id", undo_points.c.user_id)
 
@@ -91,6 +94,6 @@ factor_enrolment = Table(
     "factor_enrolment",
     metadata,
     Column("id", Boolean, primary_key=True, server_default=text("true")),
-    Column("opened_at", _moment, nullable=False, server_default=func.now()),
+    Column("opened_at", MOMENT, nullable=False, server_default=func.now()),
     CheckConstraint("id", name="one"),
 )
