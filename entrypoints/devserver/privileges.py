@@ -1,8 +1,8 @@
 """The identity of PostgreSQL when `make run` runs as root, which PostgreSQL refuses.
 
 The first choice is `mapped`: another user id in a user namespace, where files still belong to root. If the kernel
-does not allow that, PostgreSQL runs as the Unix user `nobody`, which needs access to the folders above data and
-programs. Execute permissions that these folders lack are added and reported.
+forbids that, PostgreSQL runs as the system user `UNPRIVILEGED`. This user must be able to enter the folders above
+data and programs: execute permissions that they lack are added and reported.
 """
 
 import os
@@ -19,11 +19,11 @@ IDENTITIES = ("mapped", UNPRIVILEGED)
 
 PROBE = """
 import os, pwd, sys
-if sys.argv[1] == "nobody":
-    nobody = pwd.getpwnam("nobody")
+if sys.argv[1] != "mapped":
+    user = pwd.getpwnam(sys.argv[1])
     os.setgroups([])
-    os.setgid(nobody.pw_gid)
-    os.setuid(nobody.pw_uid)
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
 for path in sys.stdin.read().splitlines():
     if not os.access(path, os.X_OK if path.endswith("/") else os.R_OK):
         print(path)
@@ -54,17 +54,17 @@ def unprivileged_identity(
     opened = [path for path in closed if _add_permissions(path, programs)]
     for path in opened:
         if not path.is_relative_to(programs):
-            report(f"chmod o+x {path}: PostgreSQL runs as the user `nobody`, which needs access to it")
+            report(f"chmod o+x {path}: PostgreSQL runs as {UNPRIVILEGED!r}, and this user must be able to enter it")
     if any(path.is_relative_to(programs) for path in opened):
-        report(f"chmod o+rX {programs} and what is in it: PostgreSQL runs from there as the user `nobody`")
+        report(f"chmod o+rX {programs} and its content: PostgreSQL runs from there as {UNPRIVILEGED!r}")
     still_closed = inaccessible(UNPRIVILEGED, needed)
     if still_closed is None:
         raise MissingPrivileges(
-            "PostgreSQL does not run as root, and we cannot become the user `nobody`; run as another user"
+            f"PostgreSQL does not run as root, and cannot be started as {UNPRIVILEGED!r}; run as another user"
         )
     if still_closed:
         raise MissingPrivileges(
-            f"PostgreSQL does not run as root, and the user `nobody` cannot reach {still_closed[0]}"
+            f"PostgreSQL does not run as root, and {UNPRIVILEGED!r} has no access to {still_closed[0]}"
         )
     return UNPRIVILEGED
 
