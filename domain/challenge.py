@@ -48,5 +48,5 @@ class Challenge:
 
     @property
     def digest(self) -> bytes:
-        """Identifies the challenge when it was used."""
+        """Stored when the challenge is used."""
         return hashlib.sha256(b"challenge:" + self.nonce).digest()

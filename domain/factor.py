@@ -46,8 +46,8 @@ class Passkey:
     backed_up: bool
 
     def is_cloned(self, sign_count: int) -> bool:
-        """Whether this signature counter of an assertion shows a copy of the key. A counter of 0 is not kept by the
-        authenticator, and copies of a synchronized passkey are normal (WebAuthn Level 3, section 6.1.1)."""
+        """Whether this signature counter of an assertion shows a copy of the key. An authenticator without a counter
+        sends 0, and copies of a synchronized passkey are normal (WebAuthn Level 3, section 6.1.1)."""
         return not self.backup_eligible and self.sign_count > 0 and sign_count <= self.sign_count
 
 
@@ -156,6 +156,11 @@ def highest_level(kinds: Collection[FactorKind]) -> AssuranceLevel:
     if FactorKind.PASSKEY in kinds:
         return AssuranceLevel.PHISHING_RESISTANT
     return AssuranceLevel.AAL2 if FactorKind.TOTP in kinds else AssuranceLevel.AAL1
+
+
+def credential_ids(factors: Collection[Factor]) -> list[bytes]:
+    """Of the passkeys among these factors."""
+    return [factor.passkey.credential_id for factor in factors if factor.passkey is not None]
 
 
 def recovery_code_digest(code: str) -> bytes:

@@ -139,7 +139,8 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.LINK_USE: (Rate(60, _HOUR),),
         # Client secrets cannot be guessed either. A correct one is not counted, because every request carries it.
         Limit.CLIENT: (Rate(20, 10 * _MINUTES),),
-        # A person mistypes a code twice. 20 guesses of a million, of which three are valid, succeed once in 45 years.
+        # A person mistypes a code twice. With 20 guesses a day at a million codes, three of which are valid, a guess
+        # succeeds once in 45 years on average.
         Limit.FACTOR: (Rate(5, 5 * _MINUTES),),
         Limit.FACTOR_DAY: (Rate(20, _DAY),),
         # A thief of the password uses up FACTOR_DAY; a reset link takes the password away and gives the owner new

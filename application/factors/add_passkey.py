@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
-from application.factors.challenges import Challenges, use_challenge
+from application.factors.challenges import Challenges
 from application.factors.enrolment import EnrolledFactor, Enrolment, check_open, factor_name
 from application.factors.ports import Json, Passkeys
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWorkFactory
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.factor import Factor
+from domain.factor import Factor, credential_ids
 from domain.refusals import token_revoked
 from domain.tokens import AccessToken
 
@@ -30,8 +30,7 @@ class PasskeyOptions:
         if user is None:
             raise token_revoked()
         challenge = self.challenges.new(ChallengePurpose.ADD_PASSKEY, user)
-        known = [factor.passkey.credential_id for factor in factors if factor.passkey is not None]
-        options = self.passkeys.creation_options(user, challenge.nonce, exclude=known)
+        options = self.passkeys.creation_options(user, challenge.nonce, exclude=credential_ids(factors))
         return self.challenges.sign(challenge), options
 
 
@@ -62,8 +61,7 @@ class AddPasskey:
         ) as answered:
             passkey = self.passkeys.verify_registration(credential, answered.nonce)
             async with self.begin() as work:
-                user = await self.enrolment.locked(work, caller, version=answered.version)
-                await use_challenge(work, answered)
+                user = await self.enrolment.locked(work, caller, answered)
                 factor = Factor(
                     id=self.new_id(),
                     user_id=user.id,

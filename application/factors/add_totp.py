@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from application.factors.challenges import Challenges, use_challenge
+from application.factors.challenges import Challenges
 from application.factors.enrolment import EnrolledFactor, Enrolment, check_open, factor_name
 from application.factors.ports import OneTimePasswords, SecretBox, enrolment_context, totp_context
 from application.ports import Clock, NewId
@@ -85,8 +85,7 @@ class AddTotp:
             factor_id = self.new_id()
             encrypted = self.secret_box.encrypt(secret, context=totp_context(caller.user_id, factor_id))
             async with self.begin() as work:
-                user = await self.enrolment.locked(work, caller, version=answered.version)
-                await use_challenge(work, answered)
+                user = await self.enrolment.locked(work, caller, answered)
                 factor = Factor(
                     id=factor_id,
                     user_id=user.id,

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from application.audit import Audit
+from application.factors.challenges import use_challenge
 from application.factors.ports import NewBytes
 from application.factors.require_fresh import LockCaller
 from application.factors.undo_points import UndoPoints
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
 from domain.audit import EventType
+from domain.challenge import Challenge
 from domain.client_info import ClientInfo
 from domain.factor import (
     LONGEST_FACTOR_NAME,
@@ -49,16 +51,17 @@ class Enrolment:
     new_id: NewId
     new_bytes: NewBytes
 
-    async def locked(self, work: UnitOfWork, caller: AccessToken, *, version: int) -> User:
-        """Lock the caller. Raises `token_revoked`, `account_disabled`, `step_up_required`, `not_verified`,
-        `unavailable`, or `challenge_invalid` if the credentials have changed since the challenge was issued at
-        `version`."""
+    async def locked(self, work: UnitOfWork, caller: AccessToken, challenge: Challenge) -> User:
+        """Lock the caller and use up the challenge. Raises `token_revoked`, `account_disabled`, `step_up_required`,
+        `not_verified`, `unavailable`, or `challenge_invalid` if the challenge was used before, or is older than a
+        change of the credentials."""
         await check_open(work)
         user, _ = await self.lock_caller(work, caller)
         if not user.verified:
             raise Refusal(ErrorCode.NOT_VERIFIED, "Verify your e-mail address first.")
-        if user.credential_version != version:
+        if user.credential_version != challenge.version:
             raise challenge_invalid()
+        await use_challenge(work, challenge)
         return user
 
     async def add(

@@ -13,7 +13,6 @@ from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import ChangeKind
-from domain.refusals import user_not_found
 from domain.role import Role
 from domain.session import EndReason
 from domain.tokens import AccessToken
@@ -58,11 +57,8 @@ class ResetFactors:
     async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         """Raises `role_required`, `not_found`, `forbidden` or `unavailable`."""
         async with self.begin() as work:
-            locked = await work.users.lock(user_id, with_admins=True)
-            actor, _ = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
-            user = next((one for one in locked if one.id == user_id), None)
-            if user is None:
-                raise user_not_found()
+            await work.users.lock(user_id, with_admins=True)
+            actor, user = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
             await self.remove_all_factors(work, user, by=actor.id, client_info=client_info)
 
 
@@ -76,7 +72,7 @@ class OperatorResetFactors:
         `username_invalid`, `not_found` or `not_verified`."""
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
+            await work.sessions.await_revocations(user.id)
             if not user.factors:
                 return 0
-            await work.sessions.await_revocations(user.id)
             return await self.remove_all_factors(work, user)

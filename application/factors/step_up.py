@@ -18,7 +18,7 @@ from domain.audit import EventType
 from domain.authentication import Authentication
 from domain.challenge import Challenge, ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.factor import Factor
+from domain.factor import Factor, credential_ids
 from domain.refusals import account_disabled, challenge_invalid, incorrect_password, token_revoked
 from domain.tokens import AccessToken, SteppedUpToken
 from domain.user import User
@@ -26,28 +26,28 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpOptions:
-    begin: UnitOfWorkFactory
+    autocommit: UnitOfWorkFactory
     challenges: Challenges
     passkeys: Passkeys
 
     async def __call__(self, caller: AccessToken) -> tuple[str, Json, Sequence[Factor], bool]:
         """Return a challenge, the options for the caller's passkeys, the caller's factors, and whether there are
         unused recovery codes. Raises `token_revoked`."""
-        async with self.begin() as work:
+        async with self.autocommit() as work:
             user = await work.users.by_id(caller.user_id)
             factors = await work.factors.by_user(caller.user_id)
             codes = await work.factors.recovery_codes(caller.user_id)
         if user is None:
             raise token_revoked()
         challenge = self.challenges.new(ChallengePurpose.STEP_UP, user)
-        credential_ids = [factor.passkey.credential_id for factor in factors if factor.passkey is not None]
-        options = self.passkeys.request_options(challenge.nonce, allow=credential_ids)
+        options = self.passkeys.request_options(challenge.nonce, allow=credential_ids(factors))
         return self.challenges.sign(challenge), options, factors, codes is not None and codes.left > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUp:
     begin: UnitOfWorkFactory
+    autocommit: UnitOfWorkFactory
     lock_caller: LockCaller
     check: CheckPassword
     check_factor: CheckFactor
@@ -60,7 +60,7 @@ class StepUp:
         self, caller: AccessToken, *, password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> SteppedUpToken:
         """Raises `invalid_credentials`, `account_disabled`, `token_revoked`, `unavailable` or `rate_limited`."""
-        user, _ = await self._read(caller)
+        user = await self._read(caller)
         if not await self.check.for_user(user, password, client_info=client_info):
             raise incorrect_password()
         async with self.begin() as work:
@@ -79,7 +79,9 @@ class StepUp:
     ) -> SteppedUpToken:
         """A passkey needs the `challenge` that it has signed. Raises `factor_invalid`, `challenge_invalid`,
         `challenge_expired`, `account_disabled`, `token_revoked` or `rate_limited`."""
-        user, factors = await self._read(caller)
+        user = await self._read(caller)
+        async with self.autocommit() as work:
+            factors = await work.factors.by_user(user.id)
         if factor.passkey is None:
             return await self._use(caller, user, factors, factor, None, client_info)
         if challenge is None:
@@ -89,15 +91,14 @@ class StepUp:
                 raise challenge_invalid()
             return await self._use(caller, user, factors, factor, answered, client_info)
 
-    async def _read(self, caller: AccessToken) -> tuple[User, Sequence[Factor]]:
-        async with self.begin() as work:
+    async def _read(self, caller: AccessToken) -> User:
+        async with self.autocommit() as work:
             user = await work.users.by_id(caller.user_id)
-            factors = await work.factors.by_user(caller.user_id)
         if user is None:
             raise token_revoked()
         if user.disabled:
             raise account_disabled()
-        return user, factors
+        return user
 
     async def _use(
         self,

@@ -1,4 +1,5 @@
-"""Undo a change of address or a deletion by a link to the former mailbox. Overrides every later change."""
+"""Undo a change of address, a deletion, or a change of factors or password, by a mailed link. Overrides every later
+change."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,8 +115,10 @@ class RestoreEmail:
         `link_invalid`."""
         user = await work.users.by_id(point.user_id)
         deletion = None if user is not None else await work.users.deletion(point.user_id)
-        current = user.email if user is not None else None if deletion is None else deletion.email
-        lost_at, change, version = None if deletion is None else deletion.deleted_at, None, point.factor_version
+        holder = user or deletion
+        current = None if holder is None else holder.email
+        lost_at = None if deletion is None else deletion.deleted_at
+        change, version = None, point.factor_version
         if current != point.email:
             changes = await work.email_changes.by_user(point.user_id)
             away = [
@@ -125,9 +128,10 @@ class RestoreEmail:
             ]
             if not away:
                 raise link_invalidated()
-            change = away[-1]
+            change = away[-1]  # the earliest: it is closed with all later ones
             lost_at = change.confirmed_at
-            version = min(version, version if change.factor_version is None else change.factor_version)
+            if change.factor_version is not None:
+                version = min(version, change.factor_version)
         return _Target(
             user_id=point.user_id,
             email=point.email,

@@ -6,13 +6,13 @@ from application.credentials.check_password import CheckPassword
 from application.factors.challenges import Challenges
 from application.factors.ports import Passkeys
 from application.ports import Clock, Hasher
-from application.repositories import UnitOfWorkFactory
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.open_session import OpenSession
 from domain.authentication import Authentication
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.factor import FactorKind
+from domain.factor import FactorKind, credential_ids
 from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_login
 from domain.tokens import TokenPair
 from domain.user import User
@@ -41,21 +41,20 @@ class Login:
         async with self.begin() as work:
             if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
-            opened = None
-            if not user.factors:
+            opened, refusal = None, incorrect_login()
+            if user.factors:
+                refusal = await self._second_factor_required(work, user)
+            else:
                 opened = await self.open_session(work, user, authentication, client_info=client_info)
-        if user.factors:
-            raise await self._second_factor_required(user)
         if opened is None:
-            raise incorrect_login()
+            raise refusal
         return self.issue(*opened)
 
-    async def _second_factor_required(self, user: User) -> Refusal:
-        async with self.begin() as work:
-            factors = await work.factors.by_user(user.id)
-            codes = await work.factors.recovery_codes(user.id)
+    async def _second_factor_required(self, work: UnitOfWork, user: User) -> Refusal:
+        factors = await work.factors.by_user(user.id)
+        codes = await work.factors.recovery_codes(user.id)
         challenge = self.challenges.new(ChallengePurpose.LOGIN, user)
-        credential_ids = [factor.passkey.credential_id for factor in factors if factor.passkey is not None]
+        allowed = credential_ids(factors)
         extensions: dict[str, object] = {
             "challenge": self.challenges.sign(challenge),
             "factors": [
@@ -63,7 +62,7 @@ class Login:
                 *(["recovery_code"] if codes is not None and codes.left else []),
             ],
         }
-        options = self.passkeys.request_options(challenge.nonce, allow=credential_ids) if credential_ids else None
+        options = self.passkeys.request_options(challenge.nonce, allow=allowed) if allowed else None
         extensions["passkey_options"] = options
         text = "The password is correct. Send a second factor to POST /v1/login/factor."
         return Refusal(ErrorCode.SECOND_FACTOR_REQUIRED, text, extensions=extensions)

@@ -18,6 +18,7 @@ from domain.tokens import TokenPair
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginWithFactor:
     begin: UnitOfWorkFactory
+    autocommit: UnitOfWorkFactory
     challenges: Challenges
     check_factor: CheckFactor
     open_session: OpenSession
@@ -29,7 +30,7 @@ class LoginWithFactor:
     ) -> TokenPair:
         """Raises `challenge_invalid`, `challenge_expired`, `factor_invalid` or `rate_limited`."""
         async with self.challenges.answer(challenge, ChallengePurpose.LOGIN) as answered:
-            async with self.begin() as work:
+            async with self.autocommit() as work:
                 user = None if answered.user_id is None else await work.users.by_id(answered.user_id)
                 factors = [] if user is None else await work.factors.by_user(user.id)
             if user is None or not user.factors or user.credential_version != answered.version:

@@ -81,7 +81,6 @@ def upgrade() -> None:
     op.create_table(
         "factor_enrolment",
         sa.Column("id", sa.Boolean(), primary_key=True, server_default=sa.text("true")),
-        sa.Column("opened_at", _moment, nullable=False, server_default=sa.func.now()),
         sa.CheckConstraint("id", name=op.f("ck_factor_enrolment_one")),
         if_not_exists=True,
     )

@@ -52,7 +52,7 @@ async def test_change_is_refused_if_the_session_ends_meanwhile(world: World, nam
     owner = await factor_owner(world, TOTP)
     (factor,) = await owner.factors()
     end = partial(world.logout, owner.caller)
-    use_case = replace(getattr(world, name), begin=interrupted(world, end, units=0))
+    use_case = replace(getattr(world, name), begin=interrupted(world, end))
     arguments = [factor.id] if name == "remove_factor" else []
     with refused(ErrorCode.TOKEN_REVOKED):
         await use_case(owner.caller, *arguments)

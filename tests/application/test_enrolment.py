@@ -193,7 +193,7 @@ async def test_change_of_the_account_during_the_enrolment_ends_it(
 
     assert isinstance(finish, partial)
     use_case: Any = finish.func
-    meanwhile = replace(use_case, begin=interrupted(world, act, units=0))
+    meanwhile = replace(use_case, begin=interrupted(world, act))
     with refused(code):
         await meanwhile(*finish.args, **finish.keywords)
     assert world.store.rows.factors == {}

@@ -9,6 +9,7 @@ import pytest
 from application.profile.export_me import PAGE, Export
 from domain.audit import AuditEvent, EventType
 from domain.authentication import Authentication
+from domain.challenge import ChallengePurpose
 from domain.client_info import ClientInfo
 from domain.factor import ChangeKind
 from domain.outbox import MailKind, OutboxMail
@@ -64,7 +65,8 @@ async def test_the_export_contains_factors_in_use_and_removed_newest_first(world
     caller = replace(caller, authentication=Authentication.by_passkey(world.clock()))
     for factor_of in (totp, passkey):
         async with world.begin() as work:
-            user = await world.enrolment.locked(work, caller, version=1)
+            challenge = replace(world.challenges.new(ChallengePurpose.ADD_TOTP), version=1)
+            user = await world.enrolment.locked(work, caller, challenge)
             await world.enrolment.add(work, user, factor_of(user), caller=caller, client_info=HERE)
     async with world.begin() as work:
         await work.factors.add(passkey(bob))

@@ -76,7 +76,7 @@ async def test_passkey_that_is_removed_meanwhile_opens_no_session(world: World) 
     challenge, options = await world.passkey_login_options()
     credential = owner.authenticator.get(options)
     remove = partial(world.remove_factor, owner.caller, factor.id)
-    login = replace(world.login_with_passkey, begin=interrupted(world, remove, units=0))
+    login = replace(world.login_with_passkey, begin=interrupted(world, remove))
     with refused(ErrorCode.CHALLENGE_INVALID):
         await login(challenge=challenge, credential=credential)
 

@@ -203,7 +203,8 @@ async def outcome(call: Callable[[], Awaitable[object]]) -> object:
 async def add_factor(world: World, caller: AccessToken, kind: FactorKind) -> EnrolledFactor:
     """Enrol as the use cases do, but without an authenticator."""
     async with world.begin() as work:
-        user = await world.enrolment.locked(work, caller, version=1)
+        challenge = replace(world.challenges.new(ChallengePurpose.ADD_TOTP), version=1)
+        user = await world.enrolment.locked(work, caller, challenge)
         factor = passkey(user) if kind is FactorKind.PASSKEY else totp(user)
         return await world.enrolment.add(work, user, factor, caller=caller, client_info=UNKNOWN_CLIENT)
 

@@ -125,16 +125,14 @@ def on_another_device(options: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**options, "excludeCredentials": []}
 
 
-def interrupted(world: World, by: Callable[[], Awaitable[object]], *, units: int = 1) -> UnitOfWorkFactory:
-    """Units of work, in the midst of which another request acts once: when `units` of them are over."""
-    left = units
+def interrupted(world: World, by: Callable[[], Awaitable[object]]) -> UnitOfWorkFactory:
+    """Transactions, before the first of which another request acts."""
+    acts = [by]
 
     @asynccontextmanager
     async def begin() -> AsyncIterator[UnitOfWork]:
-        nonlocal left
-        left -= 1
-        if left == -1:
-            await by()
+        if acts:
+            await acts.pop()()
         async with world.begin() as work:
             yield work
 

@@ -13,7 +13,6 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
-    func,
     text,
 )
 
@@ -94,6 +93,5 @@ factor_enrolment = Table(
     "factor_enrolment",
     metadata,
     Column("id", Boolean, primary_key=True, server_default=text("true")),
-    Column("opened_at", MOMENT, nullable=False, server_default=func.now()),
     CheckConstraint("id", name="one"),
 )
