@@ -39,11 +39,8 @@ run: $(RUN) ## everything at once: engines, migrations, API, worker and a mailbo
 test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it starts itself (a="-k login")
 	@exec $(BIN)/python -m pytest $(a)
 
-# They are left out of `make test`, which takes less than ten minutes: see tests/entrypoints/conftest.py.
-SLOW := $(addprefix tests/entrypoints/test_,package.py passkeys_in_browser.py proxies.py races.py rotation.py security_keys.py)
-
 test-faults: $(DEV) ## fault injection: processes killed and cut off, disks filled, releases rolled out; some minutes (a="-k ledger")
-	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling $(SLOW) $(a)
+	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling tests/entrypoints/slow $(a)
 
 test-cluster: $(DEV) ## behind PgBouncer (if it is installed), Sentinels and a cluster (a="-k pgbouncer")
 	@exec $(BIN)/python -m pytest -n 0 tests/cluster $(a)

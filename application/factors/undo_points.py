@@ -10,7 +10,7 @@ from domain.factor import ChangeKind, UndoPoint
 from domain.outbox import MailKind
 from domain.user import User
 
-_MAILS = {
+MAILS = {
     ChangeKind.PASSKEY_ADDED: MailKind.FACTOR_ADDED,
     ChangeKind.TOTP_ADDED: MailKind.FACTOR_ADDED,
     ChangeKind.PASSKEY_REMOVED: MailKind.FACTOR_REMOVED,
@@ -48,5 +48,5 @@ class UndoPoints:
         )
         await work.factors.add_undo_point(point)
         await self.mail.queue(
-            work, _MAILS[kind], before.email, user_id=before.id, change_id=point.id, client_info=client_info
+            work, MAILS[kind], before.email, user_id=before.id, change_id=point.id, client_info=client_info
         )

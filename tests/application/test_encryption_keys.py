@@ -7,6 +7,7 @@ import pytest
 
 from application.factors.check_factor import PresentedFactor
 from application.factors.operate import BATCH
+from application.factors.ports import totp_context
 from domain.factor import FactorKind, Totp
 from domain.refusals import ErrorCode, Refusal
 from tests.support.factor_owner import factor_owner
@@ -103,7 +104,7 @@ async def test_all_pages_of_secrets_are_reencrypted(world: World) -> None:
     count = 2 * BATCH
     for number in range(1, count):
         id = UUID(int=factor.id.int + number)
-        secret = world.secret_box.encrypt(b"x" * 20, context=b"totp:" + owner.user.id.bytes + id.bytes)
+        secret = world.secret_box.encrypt(b"x" * 20, context=totp_context(owner.user.id, id))
         credential = Totp(encrypted_secret=secret, last_step=0)
         world.store.rows.factors[id] = replace(factor, id=id, credential=credential)
     world.encryption_keys[:] = [NEW, old]

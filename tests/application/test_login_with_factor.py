@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from adapters.factors.aes_gcm_box import AesGcmBox
 from application.factors.check_factor import PresentedFactor
 from domain.audit import EventType
 from domain.authentication import AssuranceLevel
@@ -231,16 +230,6 @@ async def test_removal_of_the_last_factor_leaves_a_login_by_password(world: Worl
     (factor,) = await owner.factors()
     await world.remove_factor(owner.caller, factor.id)
     assert session_of(world, await world.log_in(ALICE)).authentication.level is AssuranceLevel.AAL1
-
-
-async def test_lost_encryption_key_leaves_the_recovery_codes(world: World) -> None:
-    owner = await factor_owner(world, TOTP)
-    lost = AesGcmBox(lambda: [b"another key of at least 32 bytes."])
-    login = replace(world.login_with_factor, check_factor=replace(world.check_factor, secret_box=lost))
-    asked = await owner.password_step()
-    with refused(ErrorCode.FACTOR_INVALID):
-        await login(challenge=asked["challenge"], factor=owner.present("totp"))
-    await login(challenge=asked["challenge"], factor=owner.present("recovery_code"))
 
 
 async def test_secrets_are_in_no_repr_event_or_refusal(world: World) -> None:

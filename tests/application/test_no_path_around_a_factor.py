@@ -4,7 +4,6 @@ no factor that is older than an undo reaches. An honest owner always comes back.
 Every path is taken in every state of the account.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -21,6 +20,7 @@ from domain.role import Role
 from domain.tokens import AccessToken, TokenPair
 from domain.user import User
 from tests.support.devices import Devices
+from tests.support.recovery import TOKEN
 from tests.support.use_cases import ALICE, purge
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -30,7 +30,6 @@ NEW, ELSEWHERE, ADMIN = "new@example.org", "elsewhere@example.org", "admin@examp
 MAILBOXES = {ALICE, NEW, ELSEWHERE}
 INTRUDERS = "what the intruder has chosen"
 PASSWORDS = [PASSWORD, OTHER_PASSWORD, INTRUDERS]
-_TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ class Account:
         """All that the mailboxes hold, newest first."""
         await self.world.deliver_mail(limit=1000)
         letters = [one for one in self.world.mailer.letters if one.recipient in MAILBOXES]
-        return [token for one in reversed(letters) for token in _TOKEN.findall(one.text)]
+        return [token for one in reversed(letters) for token in TOKEN.findall(one.text)]
 
     async def ids_in_use(self) -> frozenset[UUID]:
         return frozenset(

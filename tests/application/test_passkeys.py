@@ -59,25 +59,6 @@ async def test_passkey_logs_in_alone(world: World) -> None:
     assert [method.value for method in caller.authentication.methods] == ["pop", "user", "mfa"]
 
 
-async def test_passkey_is_the_second_factor(world: World) -> None:
-    device = authenticator()
-    await user_with_passkey(world, ALICE, device)
-    challenge, options = await second_factor(world, ALICE)
-    pair = await answer(world, challenge, device.get(options))
-    caller = await world.authenticate(pair.access_token)
-    assert caller.authentication.level is AssuranceLevel.PHISHING_RESISTANT
-    assert [method.value for method in caller.authentication.methods] == ["pwd", "pop", "user", "mfa"]
-
-
-async def test_options_for_passkey_login_name_no_user(world: World) -> None:
-    _, before = await world.passkey_login_options()
-    await user_with_passkey(world, ALICE, authenticator())
-    _, after = await world.passkey_login_options()
-    assert {**before, "challenge": ""} == {**after, "challenge": ""}
-    assert before["allowCredentials"] == []
-    assert before["challenge"] != after["challenge"]
-
-
 async def test_passkey_login_needs_user_handle(world: World) -> None:
     device = authenticator()
     await user_with_passkey(world, ALICE, device)
@@ -162,17 +143,6 @@ async def test_options_exclude_passkeys_of_the_user(world: World) -> None:
     await enrol_passkey(world, caller, authenticator())
 
 
-async def test_challenge_is_used_once(world: World) -> None:
-    device = authenticator()
-    await user_with_passkey(world, ALICE, device)
-    challenge, options = await world.passkey_login_options()
-    first, second = device.get(options), device.get(options)
-    await world.login_with_passkey(challenge=challenge, credential=first)
-    for credential in (first, second):
-        with refused(ErrorCode.CHALLENGE_INVALID):
-            await world.login_with_passkey(challenge=challenge, credential=credential)
-
-
 async def test_challenge_expires_after_five_minutes(world: World) -> None:
     device = authenticator()
     await user_with_passkey(world, ALICE, device)
@@ -191,44 +161,6 @@ async def test_challenge_of_another_purpose_is_refused(world: World) -> None:
     challenge, options = await world.passkey_login_options()
     with refused(ErrorCode.CHALLENGE_INVALID):
         await answer(world, challenge, device.get(options))
-
-
-async def test_challenge_of_another_user_is_refused(world: World) -> None:
-    await world.user(ALICE)
-    await world.user(BOB)
-    challenge, options = await world.passkey_options(await world.caller(ALICE))
-    credential = authenticator().create(options)
-    with refused(ErrorCode.CHALLENGE_INVALID):
-        await world.add_passkey(await world.caller(BOB), challenge=challenge, credential=credential)
-
-
-async def test_assertion_for_another_challenge_is_refused(world: World) -> None:
-    device = authenticator()
-    await user_with_passkey(world, ALICE, device)
-    _, options = await world.passkey_login_options()
-    challenge, _ = await world.passkey_login_options()
-    with refused(ErrorCode.FACTOR_INVALID):
-        await world.login_with_passkey(challenge=challenge, credential=device.get(options))
-
-
-async def test_removed_passkey_is_refused(world: World) -> None:
-    device = authenticator()
-    enrolled = await user_with_passkey(world, ALICE, device)
-    caller = await world.authenticate((await log_in_with_passkey(world, device)).access_token)
-    await world.remove_factor(caller, enrolled.factor.id)
-    with refused(ErrorCode.FACTOR_INVALID):
-        await log_in_with_passkey(world, device)
-    assert await world.log_in(ALICE)
-
-
-async def test_disabled_user_cannot_use_a_passkey(world: World) -> None:
-    device = authenticator()
-    await user_with_passkey(world, ALICE, device)
-    user = user_of(world, ALICE)
-    async with world.begin() as work:
-        await work.users.set_disabled(user.id, True, now=world.clock())
-    with refused(ErrorCode.ACCOUNT_DISABLED):
-        await log_in_with_passkey(world, device)
 
 
 # -- the signature counter -----------------------------------------------------------------------------------

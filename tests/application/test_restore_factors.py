@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from application.factors.undo_points import MAILS
 from domain.audit import EventType
 from domain.client_info import ClientInfo
 from domain.factor import ChangeKind, FactorKind
@@ -33,6 +34,11 @@ pytestmark = pytest.mark.anyio
 THIEF = "thief@example.net"
 THIEFS = "the password of a thief"
 WEEK = timedelta(days=7)
+
+
+def test_each_change_has_a_mail_that_names_its_undo_point() -> None:
+    assert MAILS.keys() == set(ChangeKind)
+    assert set(MAILS.values()) == {kind for kind in MailKind if kind.has_undo_point}
 
 
 @dataclass(kw_only=True)

@@ -52,10 +52,6 @@ def self_attestation(response: Any) -> None:
     response.statement["sig"] = response.signature()
 
 
-def _sorted(client_data: bytes) -> bytes:
-    return json.dumps(json.loads(client_data), sort_keys=True).encode()
-
-
 TOLERATED: dict[str, Callable[[Any], None]] = {
     "as it is": lambda _: None,
     "crossOrigin missing": lambda response: response.client_data.pop("crossOrigin"),

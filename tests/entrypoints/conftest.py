@@ -12,23 +12,16 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from litestar import Litestar
 from sqlalchemy import make_url
 
+from entrypoints.container import Container, close
 from entrypoints.devserver import engines
+from entrypoints.http.app import assemble
+from entrypoints.settings import load
 from tests.support.browser import Browser
 from tests.support.pgbouncer import DatabasesBehindPgBouncer
 from tests.support.service import ROOT, DatabaseFactory, Service
-
-SLOW = {
-    *("test_package.py", "test_passkeys_in_browser.py", "test_proxies.py", "test_races.py", "test_rotation.py"),
-    "test_security_keys.py",
-}
-"""`make test-faults` runs these modules, so that `make test` takes less than ten minutes."""
-
-
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    named = any(collection_path.name in argument for argument in config.args)
-    return True if collection_path.name in SLOW and not named else None
 
 
 def migrate(url: str) -> None:
@@ -95,6 +88,14 @@ def shared_service(databases: DatabaseFactory, tmp_path_factory: pytest.TempPath
 def service(shared_service: Service) -> Iterator[Service]:
     yield shared_service
     shared_service.close_clients()
+
+
+@pytest.fixture
+def application(service: Service) -> Iterator[Litestar]:
+    """The application in this process, with the settings of the shared service."""
+    container = Container(settings=load(service.environ))
+    yield assemble(container)
+    asyncio.run(close(container))
 
 
 @pytest.fixture

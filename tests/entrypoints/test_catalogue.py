@@ -23,8 +23,6 @@ from redis import Redis
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal, too_slow, unavailable
 from domain.role import Role
-from entrypoints.container import Container, close
-from entrypoints.http.app import assemble
 from entrypoints.http.guard import Fresh, authenticated, policy_of, public, require_policies, requires_role
 from entrypoints.http.pages import docs
 from entrypoints.http.problem_types import CATALOGUE
@@ -109,13 +107,6 @@ def test_every_code_is_raised_somewhere() -> None:
 
 
 # -- calls ---------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def application(service: Service) -> Iterator[Litestar]:
-    container = Container(settings=load(service.environ))
-    yield assemble(container)
-    asyncio.run(close(container))
 
 
 @pytest.mark.anyio

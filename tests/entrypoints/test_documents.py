@@ -12,7 +12,10 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from litestar import Litestar
+from litestar.routes import HTTPRoute
 
+from entrypoints.http.guard import Fresh, policy_of
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
 from tests.support.documents import INTEGRATING, OPERATIONS, blocks
@@ -79,6 +82,20 @@ def test_the_guide_and_openapi_describe_the_same_calls(service: Service) -> None
     assert set(guide) - unsaid == set(openapi)
     for call, operation in openapi.items():
         assert guide[call] == operation, call
+
+
+def test_the_guide_says_which_calls_need_a_fresh_authentication(application: Litestar) -> None:
+    words = {Fresh.ALWAYS: "fresh", Fresh.WITH_FACTOR: "fresh with a factor"}
+    declared = {
+        f"{method} {_ID.sub('{id}', route.path_format)}": words[policy.fresh]
+        for route in application.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        if (policy := policy_of(handler)) is not None and policy.fresh in words
+        for method in handler.http_methods
+    }
+    rows = re.findall(r"^\| `(\w+ /[^`]*)` \| bearer[^|;]*?, (fresh[^;|]*)", INTEGRATING.read_text(), re.MULTILINE)
+    assert {call: word.strip() for call, word in rows} == declared
 
 
 def test_environment_file_needs_no_quotes_or_expansion(tmp_path: Path) -> None:

@@ -1,7 +1,5 @@
 """Step-up authentication (RFC 9470): which calls require a recent authentication, and how the caller gets it."""
 
-import asyncio
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -9,10 +7,7 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from entrypoints.container import Container, close
-from entrypoints.http.app import assemble
 from entrypoints.http.guard import Fresh, policy_of
-from entrypoints.settings import load
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.factor_users import (
     add_passkey,
@@ -43,13 +38,6 @@ WITH_FACTOR = {
 
 
 # -- every route ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def application(service: Service) -> Iterator[Litestar]:
-    container = Container(settings=load(service.environ))
-    yield assemble(container)
-    asyncio.run(close(container))
 
 
 def test_every_route_requires_the_declared_freshness(service: Service, application: Litestar) -> None:

@@ -18,6 +18,7 @@ import pyotp
 from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
 from domain.challenge import NONCE_LENGTH, Challenge, ChallengePurpose
 from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.factor_users import add_passkey
 from tests.support.fault_stack import Stack
 from tests.support.service import Client
 from tests.support.totp_app import TotpApp, add_totp
@@ -173,9 +174,7 @@ def test_one_recovery_code_is_accepted_once(stack: Stack) -> None:
 def test_one_challenge_is_accepted_once(stack: Stack) -> None:
     client = stack.client().log_in(stack.service.user("owner"))
     authenticator = SoftwareAuthenticator(origin=stack.service.environ["LATCHKEY_PUBLIC_URL"], synced=True)
-    offered = client.post("/v1/factors/passkeys/options").json()
-    enrolment = {"challenge": offered["challenge"], "credential": authenticator.create(offered["options"])}
-    assert client.post("/v1/factors/passkeys", json=enrolment).status_code == 201
+    add_passkey(client, authenticator)
 
     async def rounds() -> Counter[str]:
         async with Crowd(stack) as crowd:

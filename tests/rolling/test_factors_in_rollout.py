@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
-import jwt
 import pytest
 
 from tests.support.releases import HEAD, Rollout, rollout_of, unpacked
-from tests.support.rolling import Api, Fleet, bearer
+from tests.support.rolling import Api, Fleet, bearer, claims_of, pair_of, post
 from tests.support.service import PASSWORD, ROOT, Client, eventually
 from tests.support.totp_app import TotpApp, add_totp
 
@@ -20,27 +19,11 @@ def rollout(tmp_path: Path) -> Iterator[Rollout]:
         yield rollout
 
 
-def post(api: Api, path: str, access: str = "", /, **body: str) -> httpx.Response:
-    return api.client.post(path, json=body, headers=bearer(access) if access else {})
-
-
-def logged_in(api: Api, email: str) -> dict[str, str]:
-    answer = post(api, "/v1/login", login=email, password=PASSWORD)
-    assert answer.status_code == 200, answer.text
-    pair: dict[str, str] = answer.json()
-    return pair
-
-
 def renewed(api: Api, pair: dict[str, str]) -> dict[str, str]:
     answer = post(api, "/v1/refresh", refresh_token=pair["refresh_token"])
     assert answer.status_code == 200, answer.text
     again: dict[str, str] = answer.json()
     return again
-
-
-def claims(pair: dict[str, str]) -> dict[str, object]:
-    decoded: dict[str, object] = jwt.decode(pair["access_token"], options={"verify_signature": False})
-    return decoded
 
 
 def refusal(answer: httpx.Response) -> tuple[int, str]:
@@ -53,7 +36,7 @@ def test_factors_can_be_added_only_after_all_processes_are_new(rollout: Rollout)
     admin = before.person("admin", "--role", "admin")
     with Fleet(before) as fleet:
         after.environ |= {name: before.environ[name] for name in ("LATCHKEY_PUBLIC_URL", "LATCHKEY_RATE_LIMITS")}
-        of_old = logged_in(fleet.apis[0], email)
+        of_old = pair_of(fleet.apis[0], email)
         rollout.migrate()
         new, old = Api(after), fleet.apis[0]
         try:
@@ -62,9 +45,11 @@ def test_factors_can_be_added_only_after_all_processes_are_new(rollout: Rollout)
             assert_nothing_adds_or_removes_a_factor(old, new, email, admin)
 
             fleet.replace_each(after)
-            assert refusal(post(new, "/v1/factors/totp/options", logged_in(new, email)["access_token"]))[0] == 503
+            assert refusal(post(new, "/v1/factors/totp/options", pair_of(new, email)["access_token"]))[0] == 503
             of_new = renewed(new, renewed(new, of_old))
-            assert claims(of_new) | {"acr": "aal1", "amr": ["pwd"]} == claims(of_new)
+            assert claims_of(of_new["access_token"]) | {"acr": "aal1", "amr": ["pwd"]} == claims_of(
+                of_new["access_token"]
+            )
             opened = after.cli("factors", "enable")
             assert opened.returncode == 0, opened.stderr
             assert new.get("/v1/me", of_new["access_token"]).json()["factors"] == []
@@ -76,21 +61,21 @@ def test_factors_can_be_added_only_after_all_processes_are_new(rollout: Rollout)
 
 def assert_each_accepts_tokens_of_the_other(old: Api, new: Api, email: str) -> None:
     """Tokens of the previous release have no `acr`, `amr` and `auth_time`."""
-    of_old, of_new = logged_in(old, email), logged_in(new, email)
-    assert {"acr", "amr", "auth_time"} & claims(of_old).keys() == set()
-    assert (claims(of_new)["acr"], claims(of_new)["amr"]) == ("aal1", ["pwd"])
+    of_old, of_new = pair_of(old, email), pair_of(new, email)
+    assert {"acr", "amr", "auth_time"} & claims_of(of_old["access_token"]).keys() == set()
+    assert (claims_of(of_new["access_token"])["acr"], claims_of(of_new["access_token"])["amr"]) == ("aal1", ["pwd"])
     for pair in (of_old, of_new):
         for api in (old, new, old, new):
             assert api.get("/v1/me", pair["access_token"]).status_code == 200
             pair = renewed(api, pair)
-        assert (claims(pair)["acr"], claims(pair)["amr"]) == ("aal1", ["pwd"])
+        assert (claims_of(pair["access_token"])["acr"], claims_of(pair["access_token"])["amr"]) == ("aal1", ["pwd"])
         assert post(old, "/v1/logout", pair["access_token"]).status_code == 204
         assert refusal(new.get("/v1/me", pair["access_token"])) == (401, "token_revoked")
 
 
 def assert_nothing_adds_or_removes_a_factor(old: Api, new: Api, email: str, admin: str) -> None:
     """And nothing leaves an event that the previous release cannot read."""
-    pair, governor = logged_in(new, email), logged_in(new, admin)
+    pair, governor = pair_of(new, email), pair_of(new, admin)
     access = pair["access_token"]
     for path in ("/v1/factors/totp/options", "/v1/factors/passkeys/options"):
         assert refusal(post(new, path, access)) == (503, "unavailable")
@@ -99,7 +84,7 @@ def assert_nothing_adds_or_removes_a_factor(old: Api, new: Api, email: str, admi
     assert user["factors"] == []
     reset = new.client.delete(f"/v1/users/{user['id']}/factors", headers=bearer(governor["access_token"]))
     assert refusal(reset) == (503, "unavailable")
-    of_old = logged_in(old, email)["access_token"]
+    of_old = pair_of(old, email)["access_token"]
     assert refusal(post(new, "/v1/factors/totp/options", of_old)) == (401, "step_up_required")
     for api in (old, new):
         assert api.get("/v1/me/events", access).status_code == 200
@@ -120,4 +105,4 @@ def with_factor(api: Api, email: str, app: TotpApp) -> None:
     document = post(api, "/v1/login", login=email, password=PASSWORD).json()
     answer = post(api, "/v1/login/factor", challenge=document["challenge"], totp=app.code())
     assert answer.status_code == 200, answer.text
-    assert claims(answer.json())["acr"] == "aal2"
+    assert claims_of(answer.json()["access_token"])["acr"] == "aal2"

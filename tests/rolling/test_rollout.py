@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import jwt
 import pytest
 
 from tests.support.migrations import REVISIONS, tree_with
 from tests.support.releases import HEAD, Release, Rollout, rollout_of, unpacked
-from tests.support.rolling import Api, Fleet, Load, bearer
+from tests.support.rolling import Api, Fleet, Load, bearer, claims_of, pair_of, post
 from tests.support.service import PASSWORD, ROOT, ServiceProcess, eventually, unique_email
 
 # One table per migration: a refresh locks sessions, then users, and a migration that locks both could deadlock with
@@ -65,23 +64,6 @@ def code(answer: httpx.Response) -> str:
     """The code of a problem document, which may be one of the release before."""
     value: str = answer.json()["code"]
     return value
-
-
-def claims_of(token: str) -> dict[str, object]:
-    """The claims of a token. Tokens cannot be compared, because signatures with ES256 differ each time."""
-    claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
-    return claims
-
-
-def post(api: Api, path: str, access: str = "", /, **body: str) -> httpx.Response:
-    return api.client.post(path, json=body, headers=bearer(access) if access else {})
-
-
-def pair_of(api: Api, email: str, password: str = PASSWORD) -> dict[str, str]:
-    answer = post(api, "/v1/login", login=email, password=password)
-    assert answer.status_code == 200, answer.text
-    pair: dict[str, str] = answer.json()
-    return pair
 
 
 @dataclass

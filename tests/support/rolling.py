@@ -171,3 +171,20 @@ def _is_idle(api: Api) -> bool:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
+
+
+def claims_of(token: str) -> dict[str, object]:
+    """The claims of a token. Tokens cannot be compared, because signatures with ES256 differ each time."""
+    claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
+    return claims
+
+
+def post(api: Api, path: str, access: str = "", /, **body: str) -> httpx.Response:
+    return api.client.post(path, json=body, headers=bearer(access) if access else {})
+
+
+def pair_of(api: Api, email: str, password: str = PASSWORD) -> dict[str, str]:
+    answer = post(api, "/v1/login", login=email, password=password)
+    assert answer.status_code == 200, answer.text
+    pair: dict[str, str] = answer.json()
+    return pair

@@ -1,7 +1,6 @@
 """A load generator for calls that depend on earlier responses, which wrk cannot send. It costs little CPU."""
 
 import asyncio
-import itertools
 import json
 import time
 from collections import Counter
@@ -90,14 +89,13 @@ Act = Callable[[Caller], Awaitable[int]]
 """Sends one request and returns the status."""
 
 
-async def crowd(url: str, acts: Sequence[Act], *, seconds: float, proxied: bool = False) -> Crowd:
-    """Repeat each act with its own caller, all concurrently. With `proxied`, each sends an address of its own to a
-    service that trusts it."""
+async def crowd(url: str, acts: Sequence[Act], *, seconds: float) -> Crowd:
+    """Repeat each act with its own caller, all concurrently."""
     result = Crowd(seconds)
     started_at, worked = time.perf_counter(), time.process_time()
 
-    async def go_on(number: int, act: Act) -> None:
-        caller = Caller(url, address=f"198.51.100.{number % 256}" if proxied else "")
+    async def go_on(act: Act) -> None:
+        caller = Caller(url)
         while (sent_at := time.perf_counter()) < started_at + seconds:
             status = await act(caller)
             answered = time.perf_counter()
@@ -107,6 +105,6 @@ async def crowd(url: str, acts: Sequence[Act], *, seconds: float, proxied: bool 
                 result.in_time += answered <= started_at + seconds
         caller.close()
 
-    await asyncio.gather(*itertools.starmap(go_on, enumerate(acts)))
+    await asyncio.gather(*map(go_on, acts))
     result.load = (time.process_time() - worked) / (time.perf_counter() - started_at)
     return result

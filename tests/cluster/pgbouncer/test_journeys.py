@@ -8,7 +8,7 @@ import pytest
 from tests.support.service import ROOT
 
 
-@pytest.mark.parametrize("module", ["test_journeys.py", "test_races.py"])
+@pytest.mark.parametrize("module", ["test_journeys.py", "slow/test_races.py"])
 def test_http_tests_pass_behind_pgbouncer(module: str) -> None:
     tests = f"tests/entrypoints/{module}"
     done = subprocess.run(
