@@ -13,6 +13,7 @@ from typing import Self
 from uuid import UUID
 
 from domain.authentication import AssuranceLevel
+from domain.refusals import ErrorCode, Refusal
 
 MOST_PASSKEYS = 10
 """Of one user."""
@@ -166,3 +167,16 @@ def credential_ids(factors: Collection[Factor]) -> list[bytes]:
 def recovery_code_digest(code: str) -> bytes:
     """The digest of a code as a person typed it: hyphens, dashes, blanks and case do not matter."""
     return hashlib.sha256("".join(filter(str.isalnum, code)).upper().encode()).digest()
+
+
+def passkey_unsuitable(reason: str) -> Refusal:
+    """`reason` is `not_discoverable`, `not_verified` or `algorithm`."""
+    text, extensions = _UNSUITABLE[reason], {"reason": reason}
+    return Refusal(ErrorCode.PASSKEY_UNSUITABLE, text, field="credential", reason=reason, extensions=extensions)
+
+
+_UNSUITABLE = {
+    "not_discoverable": "The authenticator did not store a discoverable passkey. Use another one.",
+    "not_verified": "The authenticator did not verify the user, by a PIN or biometrics. Set that up, or use another.",
+    "algorithm": "The authenticator uses a signature algorithm that is not offered. Use another one.",
+}

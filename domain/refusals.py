@@ -181,19 +181,6 @@ def step_up_required(level: str | None, max_age: timedelta | None) -> Refusal:
     return Refusal(ErrorCode.STEP_UP_REQUIRED, text, extensions=extensions)
 
 
-def passkey_unsuitable(reason: str) -> Refusal:
-    """`reason` is `not_discoverable`, `not_verified` or `algorithm`."""
-    text, extensions = _UNSUITABLE[reason], {"reason": reason}
-    return Refusal(ErrorCode.PASSKEY_UNSUITABLE, text, field="credential", reason=reason, extensions=extensions)
-
-
-_UNSUITABLE = {
-    "not_discoverable": "The authenticator did not store a discoverable passkey. Use another one.",
-    "not_verified": "The authenticator did not verify the user, by a PIN or biometrics. Set that up, or use another.",
-    "algorithm": "The authenticator uses a signature algorithm that is not offered. Use another one.",
-}
-
-
 def unavailable(what: str) -> Refusal:
     """`what` is a dependency that does not answer, in words for clients and without its host name."""
     return Refusal(

@@ -6,7 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography, encode_cbor
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
 
-from domain.refusals import passkey_unsuitable
+from domain.factor import passkey_unsuitable
 
 EDDSA = COSEAlgorithmIdentifier.EDDSA
 ES256 = COSEAlgorithmIdentifier.ECDSA_SHA_256

@@ -20,8 +20,8 @@ from adapters.factors.cose_keys import ALGORITHMS, check_public_key
 from adapters.factors.strict_parsing import decode_base64url, parse_attestation, parse_client_data, parse_data
 from application.factors.ports import Assertion, Json, Passkeys
 from domain.challenge import LIFETIME
-from domain.factor import Passkey
-from domain.refusals import Refusal, factor_invalid, passkey_unsuitable
+from domain.factor import Passkey, passkey_unsuitable
+from domain.refusals import Refusal, factor_invalid
 from domain.user import User
 
 _TIMEOUT = int(LIFETIME.total_seconds() * 1000)
