@@ -43,6 +43,9 @@ class EventType(StrEnum):
     RECOVERY_CODE_USED = "recovery_code_used"
     PASSKEY_CLONED = "passkey_cloned"
     STEPPED_UP = "stepped_up"
+    INVITED = "invited"
+    INVITATION_REVOKED = "invitation_revoked"
+    INVITATION_ACCEPTED = "invitation_accepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

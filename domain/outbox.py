@@ -19,6 +19,7 @@ class LinkPurpose(StrEnum):
     RESET = "reset"
     EMAIL = "email"
     RESTORE = "restore"
+    INVITE = "invite"
 
     @property
     def lifetime(self) -> timedelta:
@@ -34,6 +35,7 @@ _LIFETIMES = {
     LinkPurpose.RESET: timedelta(minutes=30),
     LinkPurpose.EMAIL: timedelta(minutes=30),
     LinkPurpose.RESTORE: timedelta(days=7),
+    LinkPurpose.INVITE: timedelta(days=7),
 }
 
 
@@ -62,6 +64,7 @@ class MailKind(StrEnum):
     FACTORS_RESET = "factors_reset"
     """By an admin or an operator."""
     NEW_DEVICE = "new_device"
+    INVITATION = "invitation"
 
     @property
     def purpose(self) -> LinkPurpose | None:
@@ -99,6 +102,7 @@ _LINKS = {
     MailKind.PASSWORD_NEEDED: LinkPurpose.RESET,
     MailKind.ACCOUNT_CLOSED: LinkPurpose.RESTORE,
     MailKind.UNDO_INSTEAD: LinkPurpose.RESTORE,
+    MailKind.INVITATION: LinkPurpose.INVITE,
     **dict.fromkeys(_WITH_UNDO_POINT, LinkPurpose.RESTORE),
 }
 
@@ -116,8 +120,7 @@ class DeliveryOutcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMail:
     """A queued mail. `user_id` is None or `VERIFIED_USER` if the request gave only an address; the worker looks the
-    user up. `change_id` is the change of address or the undo point that the mail is about, and `client_info` the
-    client that caused it.
+    user up. `change_id` names a change of address, an undo point or an invitation; `client_info` caused the mail.
 
     `due_at` is the time of the next attempt. A lease moves it into the future, so the lease of a crashed worker
     expires by itself. `attempts` counts leases; a late worker sees by it that another has taken over.
@@ -187,8 +190,8 @@ class EmailLink:
     """The content of a signed link. It is valid while `version` is current; using it changes the version, so it works
     once.
 
-    `subject` is a user id, with the recovery version for a reset and the credential version for other purposes. For
-    EMAIL and RESTORE it can be the id of a change of address or of an undo point; `version` is 0 then.
+    `subject` is a user id, with the recovery version for a reset and the credential version for other purposes. Or it
+    is the id of a change of address, an undo point or an invitation; `version` is 0 then.
     """
 
     purpose: LinkPurpose

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from domain.challenge import Challenge
 from domain.client_info import ClientInfo
-from domain.outbox import EmailLink, MailKind
+from domain.outbox import EmailLink, LinkPurpose, MailKind
 from domain.rate_limits import Bucket, Limit
 
 
@@ -66,6 +66,11 @@ def email_change_reserve(new_email: str) -> Bucket:
     return Bucket(Limit.MAIL_CHANGE, (mailbox(new_email),))
 
 
+def invitation_bucket(email: str) -> Bucket:
+    """Strangers do not reach this: only moderators invite."""
+    return Bucket(Limit.MAIL_INVITATION, (mailbox(email),))
+
+
 def notice_bucket(recipient: str) -> Bucket:
     return Bucket(Limit.NOTICE, (mailbox(recipient),))
 
@@ -76,6 +81,10 @@ def link_bucket(purpose: str, client_info: ClientInfo) -> Bucket:
 
 def link_use_bucket(link: EmailLink) -> Bucket:
     return Bucket(Limit.LINK_USE, (link.purpose, str(link.subject)))
+
+
+def invitation_use_bucket(invitation_id: UUID) -> Bucket:
+    return Bucket(Limit.LINK_USE, (LinkPurpose.INVITE, str(invitation_id)))
 
 
 def factor_buckets(user_id: UUID, client_info: ClientInfo) -> tuple[Bucket, Bucket]:

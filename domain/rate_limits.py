@@ -48,6 +48,8 @@ class Limit(StrEnum):
     """Registrations of an address beyond `MAIL_DAY`."""
     MAIL_CHANGE = "mail_change"
     """Changes of a verified address to a mailbox, beyond `MAIL_DAY`."""
+    MAIL_INVITATION = "mail_invitation"
+    """Invitations to a mailbox, from any inviter."""
     REGISTER = "register"
     """Registrations from a network."""
     LINK = "link"
@@ -82,12 +84,14 @@ class Limit(StrEnum):
     """Attempts of a user to delete the account."""
     SESSION_END = "session_end"
     """Sessions that a user ends from one session."""
+    INVITE = "invite"
+    """Invitations by a moderator or an admin."""
     ADMINISTER = "administer"
     """Changes of other users by a moderator or an admin."""
 
 
 PER_USER_LIMITS = frozenset(
-    {Limit.RENAME, Limit.EMAIL_CHANGE, Limit.EXPORT, Limit.DELETION, Limit.ADMINISTER},
+    {Limit.RENAME, Limit.EMAIL_CHANGE, Limit.EXPORT, Limit.DELETION, Limit.INVITE, Limit.ADMINISTER},
 )
 """Counted for each calling user, before the request is handled."""
 
@@ -131,6 +135,8 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.MAIL_CHANGE: (Rate(1, 20 * _MINUTES),),
         # The first notice tells the owner what to do. An attacker with the password could cause one with each login.
         Limit.NOTICE: (Rate(5, _HOUR), Rate(10, _DAY)),
+        # An invitation is valid for a week. More would make the inviter a nuisance.
+        Limit.MAIL_INVITATION: (Rate(3, _HOUR), Rate(5, _DAY)),
         # A school registers its classes from one address. Only programs need more.
         Limit.REGISTER: (Rate(200, _HOUR),),
         # Links cannot be guessed (256 bits). This stops programs that try.
@@ -166,6 +172,8 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.DELETION: (Rate(10, _HOUR),),
         # More than a user's maximum number of sessions.
         Limit.SESSION_END: (Rate(200, 10 * _MINUTES),),
+        # A school invites 200 pupils. A thief of a moderator's session must not send spam.
+        Limit.INVITE: (Rate(200, _HOUR), Rate(500, _DAY)),
         # A script deletes a thousand spam accounts in 17 minutes.
         Limit.ADMINISTER: (Rate(60, _MINUTES),),
     }

@@ -13,6 +13,8 @@ class ErrorCode(StrEnum):
     EMAIL_INVALID = "email_invalid"
     USERNAME_INVALID = "username_invalid"
     USERNAME_TAKEN = "username_taken"
+    EMAIL_TAKEN = "email_taken"
+    REGISTRATION_CLOSED = "registration_closed"
     PASSWORD_WEAK = "password_weak"
     PASSWORD_MISMATCH = "password_mismatch"
     INVALID_CREDENTIALS = "invalid_credentials"

@@ -15,6 +15,7 @@ class RetentionCategory(StrEnum):
     MAIL = "mail"
     EMAIL_CHANGE = "address_change"
     UNDO_POINT = "undo_point"
+    INVITATION = "invitation"
     FACTOR = "factor"
     RECOVERY_CODE = "recovery_code"
     USED_CHALLENGE = "used_challenge"
@@ -47,6 +48,9 @@ may show that the user was evicted from a verified address."""
 FACTOR = UNDO_POINT = timedelta(days=30)
 """After a factor or recovery code was removed, and after the change that can be undone: longer than a link restores
 it."""
+
+INVITATION = timedelta(days=30)
+"""After an invitation was sent, longer than it is valid."""
 
 USED_CHALLENGE = timedelta(days=1)
 """After a used challenge has expired, because the clocks of processes differ."""

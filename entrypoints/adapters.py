@@ -84,6 +84,7 @@ class Adapters(containers.DeclarativeContainer):
     )
     step_up_ttl = settings.provided.step_up_ttl
     factor_required_from = settings.provided.factor_required_from
+    registration = settings.provided.registration
     composer = providers.ThreadSafeSingleton(factories.make_composer, settings)
     mailer = providers.ThreadSafeSingleton(factories.make_mailer, settings)
 

@@ -47,6 +47,11 @@ from application.factors.require_fresh import LockCaller, RequireFresh
 from application.factors.reset_factors import OperatorResetFactors, RemoveAllFactors, ResetFactors
 from application.factors.step_up import StepUp, StepUpOptions
 from application.factors.undo_points import UndoPoints
+from application.invitations.accept_invitation import AcceptInvitation
+from application.invitations.inspect_invitation import InspectInvitation
+from application.invitations.invite import Invite
+from application.invitations.list_invitations import ListInvitations
+from application.invitations.revoke_invitation import RevokeInvitation
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
@@ -110,6 +115,11 @@ class Container(Adapters):
     remove_all_factors = use_case(RemoveAllFactors)
     register = use_case(Register)
     verify = use_case(Verify)
+    inspect_invitation = use_case(InspectInvitation)
+    accept_invitation = use_case(AcceptInvitation)
+    invite = use_case(Invite)
+    list_invitations = use_case(ListInvitations)
+    revoke_invitation = use_case(RevokeInvitation)
     limit_mail = use_case(LimitMail)
     request_verification = use_case(RequestLink, kind=MailKind.VERIFY)
     request_reset = use_case(RequestLink, kind=MailKind.RESET)

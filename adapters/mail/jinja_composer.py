@@ -31,6 +31,7 @@ SUBJECTS = {
     MailKind.FACTOR_REMOVED: "A second factor was removed from your account at {product}",
     MailKind.RECOVERY_CODE_USED: "A recovery code for {product} was used",
     MailKind.FACTORS_RESET: "Your second factors for {product} were removed",
+    MailKind.INVITATION: "You are invited to {product}",
     MailKind.NEW_DEVICE: "New login to your account at {product}",
 }
 """A subject never contains user input."""
@@ -54,6 +55,7 @@ _PAGES = {
     LinkPurpose.RESET: "reset",
     LinkPurpose.EMAIL: "email",
     LinkPurpose.RESTORE: "email",
+    LinkPurpose.INVITE: "invitation",
 }
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from adapters.memory.rows import Rows
 from domain.client_info import UNKNOWN_CLIENT
 from domain.deletion import Deletion
+from domain.invitation import Invitation
 from domain.outbox import OutboxMail
 from domain.user import NO_PASSWORD, User
 
@@ -50,10 +51,18 @@ def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
     for table in (rows.factors, rows.recovery_codes, rows.undo_points):
         for id in [it.id for it in table.values() if it.user_id == user_id]:
             del table[id]
+    for invitation in [it for it in rows.invitations.values() if _names(it, deletion)][:remaining]:
+        del rows.invitations[invitation.id]
+        remaining -= 1
     for change in [it for it in rows.email_changes.values() if it.user_id == user_id][:remaining]:
         del rows.email_changes[change.id]
         remaining -= 1
     return limit - remaining
+
+
+def _names(invitation: Invitation, deletion: Deletion) -> bool:
+    to_them = invitation.email == deletion.email and invitation.created_at <= deletion.deleted_at
+    return invitation.user_id == deletion.user_id or to_them
 
 
 def _is_about(mail: OutboxMail, deletion: Deletion) -> bool:

@@ -119,6 +119,7 @@ _RULES: dict[RetentionCategory, tuple[str, timedelta, Callable[[Rows, Any, datet
     RetentionCategory.UNDO_POINT: ("undo_points", retention.UNDO_POINT, _undo_point),
     RetentionCategory.FACTOR: ("factors", retention.FACTOR, _removed),
     RetentionCategory.RECOVERY_CODE: ("recovery_codes", retention.FACTOR, _removed),
+    RetentionCategory.INVITATION: ("invitations", retention.INVITATION, _by_age_alone),
     RetentionCategory.UNVERIFIED_USER: ("users", retention.UNVERIFIED_USER, _unverified_user),
     RetentionCategory.EVENT: ("events", retention.EVENT, _event),
     RetentionCategory.IMPORT_DIGEST: ("import_digests", retention.IMPORT_DIGEST, _by_age_alone),

@@ -10,6 +10,7 @@ from domain.client import Client
 from domain.deletion import Deletion
 from domain.email_change import EmailChange
 from domain.factor import Factor, RecoveryCode, UndoPoint
+from domain.invitation import Invitation
 from domain.outbox import OutboxMail
 from domain.session import Session
 from domain.user import User
@@ -35,6 +36,7 @@ class Rows:
     factors: dict[UUID, Factor] = field(default_factory=dict)
     recovery_codes: dict[UUID, RecoveryCode] = field(default_factory=dict)
     undo_points: dict[UUID, UndoPoint] = field(default_factory=dict)
+    invitations: dict[UUID, Invitation] = field(default_factory=dict)
     spent: dict[bytes, datetime] = field(default_factory=dict)
     """Used challenges: when each expires, by its digest."""
     enrolment_open: bool = True
@@ -56,6 +58,7 @@ class Rows:
             factors=dict(self.factors),
             recovery_codes=dict(self.recovery_codes),
             undo_points=dict(self.undo_points),
+            invitations=dict(self.invitations),
             spent=dict(self.spent),
             enrolment_open=self.enrolment_open,
         )

@@ -10,6 +10,7 @@ from anyio.lowlevel import checkpoint
 from adapters.memory.audit_events import MemoryAuditEvents, MemoryClients
 from adapters.memory.email_changes import MemoryEmailChanges
 from adapters.memory.factors import MemoryFactors
+from adapters.memory.invitations import MemoryInvitations
 from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.rows import Rows
 from adapters.memory.sessions import MemorySessions
@@ -27,6 +28,7 @@ class MemoryUnitOfWork(UnitOfWork):
         self._events = MemoryAuditEvents(rows)
         self._changes = MemoryEmailChanges(rows)
         self._factors = MemoryFactors(rows)
+        self._invitations = MemoryInvitations(rows)
         self._clients = MemoryClients(rows)
 
     @property
@@ -52,6 +54,10 @@ class MemoryUnitOfWork(UnitOfWork):
     @property
     def factors(self) -> MemoryFactors:
         return self._factors
+
+    @property
+    def invitations(self) -> MemoryInvitations:
+        return self._invitations
 
     @property
     def clients(self) -> MemoryClients:

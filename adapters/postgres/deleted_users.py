@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, DateTime, and_, case, delete, insert, lite
 
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among, deletion_of, user_of
-from adapters.postgres.tables import deletions, events, mails, sessions, users
+from adapters.postgres.tables import deletions, events, invitations, mails, sessions, users
 from domain.audit import EventType
 from domain.deletion import Deletion
 from domain.role import Role
@@ -90,6 +90,14 @@ async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[boo
     settled = select(mails.c.id).where(about, mails.c.outcome.is_not(None)).limit(limit)
     ids = await connection.fetch_column(settled)
     changed += await connection.execute(delete(mails).where(among(mails.c.id, ids)))
+    finished = finished and len(ids) < limit
+
+    invited = invitations.c.user_id == user_id
+    if deletion["email"] is not None:
+        to_them = invitations.c.email == deletion["email"]
+        invited = or_(invited, and_(to_them, invitations.c.created_at <= deletion["deleted_at"]))
+    ids = await connection.fetch_column(select(invitations.c.id).where(invited).limit(limit))
+    changed += await connection.execute(delete(invitations).where(among(invitations.c.id, ids)))
     finished = finished and len(ids) < limit
 
     happened = select(events.c.id).where(events.c.user_id == user_id).order_by(events.c.id).limit(limit)

@@ -179,6 +179,7 @@ _RULES = {
     RetentionCategory.UNDO_POINT: (undo_points, retention.UNDO_POINT, _undo_point),
     RetentionCategory.FACTOR: (factors, retention.FACTOR, _removed_from(factors)),
     RetentionCategory.RECOVERY_CODE: (recovery_codes, retention.FACTOR, _removed_from(recovery_codes)),
+    RetentionCategory.INVITATION: (tables.invitations, retention.INVITATION, _by_age_alone),
     RetentionCategory.UNVERIFIED_USER: (tables.users, retention.UNVERIFIED_USER, _unverified_user),
     RetentionCategory.EVENT: (tables.events, retention.EVENT, _event),
     RetentionCategory.IMPORT_DIGEST: (tables.import_digests, retention.IMPORT_DIGEST, _by_age_alone),

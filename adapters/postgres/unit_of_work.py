@@ -11,6 +11,7 @@ from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.email_changes import PostgresEmailChanges
 from adapters.postgres.factors import PostgresFactors
 from adapters.postgres.fair_share import FairShare
+from adapters.postgres.invitations import PostgresInvitations
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.outbox import PostgresOutbox
 from adapters.postgres.sessions import PostgresSessions
@@ -28,6 +29,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self._events = PostgresAuditEvents(connection)
         self._changes = PostgresEmailChanges(connection)
         self._factors = PostgresFactors(connection)
+        self._invitations = PostgresInvitations(connection)
         self._clients = PostgresClients(connection)
 
     @property
@@ -53,6 +55,10 @@ class PostgresUnitOfWork(UnitOfWork):
     @property
     def factors(self) -> PostgresFactors:
         return self._factors
+
+    @property
+    def invitations(self) -> PostgresInvitations:
+        return self._invitations
 
     @property
     def clients(self) -> PostgresClients:

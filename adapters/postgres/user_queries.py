@@ -56,6 +56,11 @@ _ONE_AFTER_ANOTHER = CompiledStatement(
 _BY_USERNAME = CompiledStatement(holder_first(select(users).where(username_key == bindparam("name"))))
 
 
+async def lock_email(connection: Connection, email: str) -> None:
+    """Other transactions that lock the address wait until the commit, though it may have no user."""
+    await connection.fetch_row(_ONE_AFTER_ANOTHER, email=email)
+
+
 async def by_id(connection: Connection, user_id: UUID) -> User | None:
     row = await connection.fetch_row(_BY_ID, user=user_id)
     return None if row is None else user_of(row)
@@ -94,7 +99,7 @@ async def candidates(connection: Connection, login: str) -> Sequence[User]:
 
 async def unverified_hash(connection: Connection, email: str, username: str | None, *, alone: bool) -> str | None:
     if alone:
-        await connection.fetch_row(_ONE_AFTER_ANOTHER, email=email)
+        await lock_email(connection, email)
     row = await connection.fetch_row(_FIRST_HASH_BY_EMAIL, email=email)
     if row is None and username is not None:
         row = await connection.fetch_row(_FIRST_HASH_BY_USERNAME, name=username.lower())

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from application.invitations.valid_invitation import valid_invitation
 from application.repositories import UnitOfWork
 from domain.email_change import undoable_until
 from domain.outbox import VERIFIED_USER, EmailLink, LinkPurpose, MailKind, OutboxMail
@@ -42,6 +43,9 @@ async def _addressed(
         return mail, None
     if mail.purpose in (LinkPurpose.EMAIL, LinkPurpose.RESTORE):
         return await _about_an_address(work, mail, mail.purpose, now)
+    if mail.purpose is LinkPurpose.INVITE:
+        invitation = None if mail.change_id is None else await valid_invitation(work, mail.change_id, now=now)
+        return mail, None if invitation is None else _link(mail, invitation.id, 0)
     user = await _addressee(work, mail, holder)
     # A request to resend cannot tell which of several registrations it means. The newest may be a stranger's, whose
     # password would then work. A reset link verifies too, and lets the owner of the mailbox choose the password.

@@ -12,6 +12,7 @@ from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
 from domain.factor import Factor, RecoveryCodeCount, UndoPoint
+from domain.invitation import Invitation
 from domain.outbox import OutboxMail
 from domain.refusals import token_revoked
 from domain.session import Session
@@ -33,6 +34,8 @@ class Export:
     """Also removed ones."""
     recovery_codes: RecoveryCodeCount | None
     undo_points: Sequence[UndoPoint]
+    invitations: Sequence[Invitation]
+    """To the user. Those that the user sent are events, without the addresses of others."""
     sessions: AsyncIterator[Sequence[Session]]
     events: AsyncIterator[Sequence[AuditEvent]]
     mails: AsyncIterator[Sequence[OutboxMail]]
@@ -53,6 +56,7 @@ class ExportMe:
             changes = await work.email_changes.by_user(user.id)
             factors = await work.factors.by_user(user.id, removed=True)
             recovery_codes = await work.factors.recovery_codes(user.id)
+            invitations = await work.invitations.by_user(user)
             undo_points = await work.factors.undo_points(user.id)
         return Export(
             user=user,
@@ -60,6 +64,7 @@ class ExportMe:
             factors=factors[::-1],
             recovery_codes=recovery_codes,
             undo_points=undo_points,
+            invitations=invitations,
             sessions=self._pages(lambda work, after: work.sessions.page(user.id, limit=PAGE, after=after)),
             events=self._pages(partial(_events, user.id)),
             mails=self._pages(lambda work, after: work.outbox.page(user, limit=PAGE, after=after)),

@@ -9,6 +9,7 @@ from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email import normalize_email
+from domain.invitation import RegistrationMode
 from domain.outbox import MailKind
 from domain.password import PasswordPolicy
 from domain.rate_limit_buckets import mail_buckets, mail_network_buckets, registration_reserve
@@ -24,6 +25,7 @@ class Register:
     hasher: Hasher
     rate_limiter: RateLimiter
     policy: PasswordPolicy
+    registration: RegistrationMode
     audit: Audit
     mail: MailQueue
     clock: Clock
@@ -33,7 +35,9 @@ class Register:
     async def __call__(
         self, *, email: str, password: str, username: str | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
-        """Raises `email_invalid`, `username_invalid`, `username_taken`, `password_weak` or `rate_limited`."""
+        """Raises `registration_closed`, `email_invalid`, `username_invalid`, `username_taken`, `password_weak` or
+        `rate_limited`."""
+        self.registration.require_registration()
         name, secret, errors = username, password, InputErrors()
         with errors:
             email = normalize_email(email)

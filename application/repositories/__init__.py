@@ -7,6 +7,7 @@ from uuid import UUID
 
 from application.repositories.email_changes import EmailChanges
 from application.repositories.factors import Factors
+from application.repositories.invitations import Invitations
 from application.repositories.outbox import Outbox
 from application.repositories.sessions import Renewals, Sessions
 from application.repositories.users import EMAIL_KEY, USERNAME_KEY, PageCursor, UserHit, Users, Verification
@@ -21,6 +22,7 @@ __all__ = [
     "Clients",
     "EmailChanges",
     "Factors",
+    "Invitations",
     "Outbox",
     "PageCursor",
     "Renewals",
@@ -72,6 +74,8 @@ class UnitOfWork(Protocol):
     def email_changes(self) -> EmailChanges: ...
     @property
     def factors(self) -> Factors: ...
+    @property
+    def invitations(self) -> Invitations: ...
     @property
     def clients(self) -> Clients: ...
 

@@ -30,6 +30,7 @@ from entrypoints.http.routes import (
     factor_logins,
     factors,
     forward_auth,
+    invitations,
     me,
     metrics,
     oauth,
@@ -89,7 +90,7 @@ def assemble(container: Container) -> Litestar:
     settings = container.settings()
     accounts = (registration, me, export, sessions, passwords, email)
     second_factors = (factor_logins, factors, enrolment, step_up)
-    version_1 = (*accounts, *second_factors, users, events, forward_auth, oauth)
+    version_1 = (*accounts, *second_factors, users, invitations, events, forward_auth, oauth)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
     pages = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
     unversioned = [*system.handlers, *metrics.handlers, *pages]

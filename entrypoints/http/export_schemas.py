@@ -8,7 +8,9 @@ from msgspec import Struct
 from domain.authentication import AuthenticationMethod
 from domain.email_change import EmailChange
 from domain.factor import ChangeKind, Factor, FactorKind, UndoPoint
+from domain.invitation import Invitation
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
+from domain.role import Role
 from domain.session import EndReason, Session
 from entrypoints.http.factor_schemas import FactorName, RecoveryCodeCountResponse
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent, documented
@@ -134,6 +136,28 @@ class ExportedUndoPoint(Struct, frozen=True, kw_only=True):
         )
 
 
+class ExportedInvitation(Struct, frozen=True, kw_only=True):
+    """An invitation to the user."""
+
+    id: RowId
+    email: Email
+    role: Role
+    created_at: Annotated[datetime, Timestamp]
+    accepted_at: Annotated[datetime | None, Timestamp]
+    revoked_at: Annotated[datetime | None, Timestamp]
+
+    @classmethod
+    def of(cls, invitation: Invitation) -> "ExportedInvitation":
+        return cls(
+            id=invitation.id,
+            email=invitation.email,
+            role=invitation.role,
+            created_at=invitation.created_at,
+            accepted_at=invitation.accepted_at,
+            revoked_at=invitation.revoked_at,
+        )
+
+
 class ExportResponse(Struct, frozen=True, kw_only=True):
     """Everything newest first."""
 
@@ -142,6 +166,7 @@ class ExportResponse(Struct, frozen=True, kw_only=True):
     factors: list[ExportedFactor]
     recovery_codes: RecoveryCodeCountResponse | None
     undo_points: list[ExportedUndoPoint]
+    invitations: list[ExportedInvitation]
     sessions: list[ExportedSession]
     events: list[EventResponse]
     mails: list[ExportedMail]

@@ -24,6 +24,7 @@ TAGS = {
     "Second factors": "Passkeys, authenticator apps and recovery codes; log in with them, and authenticate again.",
     "E-mail": "Change the e-mail address, or undo a change.",
     "Users": "For moderators and admins: find, change and remove users.",
+    "Invitations": "Let a moderator invite a person, who creates a verified account by the mailed link.",
     "Services": "For other programs: check and revoke tokens, protect a service behind a proxy.",
     "System": "Health, keys and metrics.",
 }

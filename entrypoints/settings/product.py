@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
+from domain.invitation import RegistrationMode
 from entrypoints.listening import LOOPBACK_HOSTS
 from entrypoints.settings.reader import SettingsReader
 from entrypoints.settings.setting import setting
@@ -62,6 +63,13 @@ def over_https(url: str) -> None:
         raise ValueError("must begin with https:// in production")
 
 
+def registration_mode(text: str) -> RegistrationMode:
+    try:
+        return RegistrationMode(text)
+    except ValueError:
+        raise ValueError("must be open, invited or closed") from None
+
+
 def _local_origin(reader: SettingsReader) -> str:
     # Passkeys need a domain, so this is no IP address.
     return f"http://localhost:{reader.value('PORT') or 8000}"
@@ -84,6 +92,14 @@ class Product:
         parse=product_name,
         default="Latchkey",
     )
+    registration: RegistrationMode = setting(
+        "REGISTRATION",
+        "who can create an account: `open` (everyone), `invited` (people whom a moderator invites) or `closed` (users"
+        " come from commands alone)",
+        parse=registration_mode,
+        default=RegistrationMode.OPEN,
+        shown="`open`",
+    )
     product_url: str | None = setting(
         "PRODUCT_URL",
         "link to the product in pages and mails",
@@ -94,7 +110,8 @@ class Product:
     link_url: str | None = setting(
         "LINK_URL",
         "URL of the links in mails, if they lead to pages of the product:"
-        " `https://app.example.org/{purpose}?token={token}`; `{purpose}` is `verify`, `reset`, `email` or `restore`",
+        " `https://app.example.org/{purpose}?token={token}`; `{purpose}` is `verify`, `reset`, `email`, `restore` or"
+        " `invite`",
         parse=link_url,
         check=over_https,
         optional=True,

@@ -52,6 +52,7 @@ def test_every_link_purpose_has_one_kind_of_mail() -> None:
         MailKind.RECOVERY_CODE_USED: LinkPurpose.RESTORE,
         MailKind.FACTORS_RESET: LinkPurpose.RESTORE,
         MailKind.NEW_DEVICE: LinkPurpose.RESTORE,
+        MailKind.INVITATION: LinkPurpose.INVITE,
     }
 
 

@@ -32,7 +32,7 @@ CHEAP = {
     *("/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
     *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/factors", "/v1/users", "/v1/users/{user_id}"),
-    *("/v1/users/{user_id}/events", "/v1/forward-auth", "/{path}"),
+    *("/v1/users/{user_id}/events", "/v1/invitations", "/v1/forward-auth", "/{path}"),
     *(
         "/.well-known/change-password",
         "/.well-known/webauthn",
@@ -156,7 +156,7 @@ class RouteRequest:
     async def __call__(self) -> httpx.Response:
         if self._challenges:
             self._body["challenge"] = self._challenges.pop()
-        path = self._path.format(user_id=uuid4(), session_id=uuid4(), factor_id=uuid4())
+        path = self._path.format(user_id=uuid4(), session_id=uuid4(), factor_id=uuid4(), invitation_id=uuid4())
         return await self._ask(self._method, path)
 
     async def _ask(self, method: str, path: str) -> httpx.Response:
@@ -194,6 +194,8 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("PATCH", "/v1/me"): ("username",),
     ("DELETE", "/v1/me"): ("password",),
     ("PATCH", "/v1/users/{user_id}"): ("role",),
+    ("POST", "/v1/invitations"): ("email",),
+    ("POST", "/v1/invitations/accept"): ("token", "password"),
     ("PATCH", "/v1/factors/{factor_id}"): ("name",),
     ("POST", "/v1/factors/passkeys"): ("challenge", "credential"),
     ("POST", "/v1/factors/totp"): ("challenge", "code"),

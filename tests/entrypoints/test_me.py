@@ -222,7 +222,7 @@ def test_export_contains_all_stored_data(service: Service) -> None:
     assert answer.headers["cache-control"] == "no-store"
     document = answer.json()
     factors = {"factors", "recovery_codes", "undo_points"}
-    assert set(document) == {"user", "address_changes", "sessions", "events", "mails", *factors}
+    assert set(document) == {"user", "address_changes", "sessions", "events", "mails", "invitations", *factors}
     assert (document["factors"], document["recovery_codes"], document["undo_points"]) == ([], None, [])
     assert [session["amr"] for session in document["sessions"]] == [["pwd"], ["pwd"]]
     assert document["user"] == member.get("/v1/me").json()

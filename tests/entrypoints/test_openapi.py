@@ -24,6 +24,7 @@ OPERATIONS = {
     *("logInWithFactor", "beginPasskeyLogin", "logInWithPasskey", "beginStepUp", "stepUp"),
     *("listFactors", "renameFactor", "removeFactor", "replaceRecoveryCodes", "resetFactors"),
     *("beginPasskey", "addPasskey", "beginTotp", "addTotp"),
+    *("invite", "listInvitations", "revokeInvitation", "acceptInvitation"),
     *("forwardAuth", "introspectToken", "revokeToken"),
     *("getLiveness", "getReadiness", "getJwks", "getServerMetadata", "getRelatedOrigins", "getMetrics"),
 }

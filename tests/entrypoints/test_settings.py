@@ -24,6 +24,7 @@ from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm
 from application.ports import PasswordMatch
+from domain.invitation import RegistrationMode
 from domain.outbox import MailKind, OutboxMail, RenderedMail
 from domain.refusals import Refusal
 from domain.role import Role
@@ -436,6 +437,7 @@ def test_production_refuses_a_wide_range_of_proxies(
             ],
         ),
         ("STEP_UP_TTL", ["0", "-1", "x", "3601", "5m"]),
+        ("REGISTRATION", ["on", "off", "Open", "open,invited"]),
         ("REQUIRE_FACTOR", ["on", "all", "Admin", "user", "member,admin", "none"]),
         (
             "AUDIENCE",
@@ -562,6 +564,7 @@ def test_every_setting_is_read(production: dict[str, str], tmp_path: Path) -> No
             "LATCHKEY_PASSKEY_ORIGINS": f"https://app.good.example:443, {ANDROID}, https://app.good.example",
             "LATCHKEY_STEP_UP_TTL": "60",
             "LATCHKEY_REQUIRE_FACTOR": "moderator",
+            "LATCHKEY_REGISTRATION": "invited",
         }
     )
     assert settings.encryption_keys == (ENCRYPTION_KEY.encode(), GOOD[::-1].encode())
@@ -570,6 +573,7 @@ def test_every_setting_is_read(production: dict[str, str], tmp_path: Path) -> No
     assert settings.related_origins == ("https://app.good.example",)
     assert settings.all_passkey_origins == ("https://good.example", "https://app.good.example", ANDROID)
     assert (settings.step_up_ttl, settings.factor_required_from) == (timedelta(seconds=60), Role.MODERATOR)
+    assert settings.registration is RegistrationMode.INVITED
     assert settings.audience == ("https://api.good.example", "notes", "urn:example:x")
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(seconds=60), timedelta(hours=1))
     assert (settings.session_ttl, settings.password_min_length) == (timedelta(hours=2), 20)
@@ -653,7 +657,7 @@ def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_pat
         **{"LATCHKEY_CORS_ORIGINS": "capacitor://localhost", "LATCHKEY_ALLOWED_HOSTS": "good.example"},
         **{"LATCHKEY_METRICS_TOKEN": GOOD, "LATCHKEY_DRAIN_SECONDS": "10"},
         **{"LATCHKEY_RP_ID": "good.example", "LATCHKEY_PASSKEY_ORIGINS": "https://app.good.example"},
-        **{"LATCHKEY_STEP_UP_TTL": "60", "LATCHKEY_REQUIRE_FACTOR": "admin"},
+        **{"LATCHKEY_STEP_UP_TTL": "60", "LATCHKEY_REQUIRE_FACTOR": "admin", "LATCHKEY_REGISTRATION": "closed"},
     }
     assert given.keys() == VARIABLES
     settings = load(by_file(given, tmp_path / "run", end=end))

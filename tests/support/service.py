@@ -26,7 +26,7 @@ from entrypoints.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a perfectly fine passphrase"
-_TOKEN = re.compile(r"/(?:verify|reset|email)\?token=([A-Za-z0-9._~-]+)")
+_TOKEN = re.compile(r"/(?:verify|reset|email|invitation)\?token=([A-Za-z0-9._~-]+)")
 
 T = TypeVar("T")
 

@@ -243,7 +243,7 @@ def stored_rows(service: Service) -> dict[str, tuple[int, str]]:
                 table: tuple(await connection.fetchrow(_DIGEST.format(table=table)))
                 for table in (
                     *("users", "sessions", "mails", "events", "clients", "address_changes"),
-                    *("factors", "recovery_codes", "spent", "undo_points"),
+                    *("factors", "recovery_codes", "spent", "undo_points", "invitations"),
                 )
             }
         finally:

@@ -72,6 +72,11 @@ from application.factors.require_fresh import LockCaller, RequireFresh
 from application.factors.reset_factors import OperatorResetFactors, RemoveAllFactors, ResetFactors
 from application.factors.step_up import StepUp, StepUpOptions
 from application.factors.undo_points import UndoPoints
+from application.invitations.accept_invitation import AcceptInvitation
+from application.invitations.inspect_invitation import InspectInvitation
+from application.invitations.invite import Invite
+from application.invitations.list_invitations import ListInvitations
+from application.invitations.revoke_invitation import RevokeInvitation
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
@@ -101,6 +106,7 @@ from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.open_session import OpenSession
 from application.sessions.refresh import Refresh
 from application.sessions.revoke_own_session import RevokeOwnSession
+from domain.invitation import RegistrationMode
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.password import PasswordPolicy
 from domain.role import Role
@@ -189,6 +195,7 @@ class World:
         self.secret_box = AesGcmBox(lambda: self.encryption_keys)
         self.step_up_ttl = timedelta(minutes=5)
         self.new_bytes = os.urandom
+        self.registration = RegistrationMode.OPEN
         self.composer = _COMPOSER
         self.reports: list[tuple[UUID, DeliveryOutcome | None, str]] = []
         self.server_refusals = 0
@@ -208,6 +215,11 @@ class World:
         self.issue = use_case(IssueTokens)
         self.register = use_case(Register)
         self.verify = use_case(Verify)
+        self.inspect_invitation = use_case(InspectInvitation)
+        self.accept_invitation = use_case(AcceptInvitation)
+        self.invite = use_case(Invite)
+        self.list_invitations = use_case(ListInvitations)
+        self.revoke_invitation = use_case(RevokeInvitation)
         self.limit_mail = use_case(LimitMail)
         self.request_verification = use_case(RequestLink, kind=MailKind.VERIFY)
         self.request_reset = use_case(RequestLink, kind=MailKind.RESET)

@@ -11,6 +11,7 @@ from adapters.postgres.tables.accounts import (
 from adapters.postgres.tables.api_clients import clients
 from adapters.postgres.tables.audit_log import events
 from adapters.postgres.tables.base import metadata
+from adapters.postgres.tables.invitations import invitations
 from adapters.postgres.tables.logins import blocklist_primary, sessions
 from adapters.postgres.tables.outbox import mails
 from adapters.postgres.tables.second_factors import factor_enrolment, factors, recovery_codes, spent, undo_points
@@ -25,6 +26,7 @@ __all__ = [
     "factor_enrolment",
     "factors",
     "import_digests",
+    "invitations",
     "mails",
     "metadata",
     "recovery_codes",

@@ -16,6 +16,7 @@ from entrypoints.http.endpoint import get
 from entrypoints.http.export_schemas import (
     ExportedAddressChange,
     ExportedFactor,
+    ExportedInvitation,
     ExportedMail,
     ExportedSession,
     ExportedUndoPoint,
@@ -60,6 +61,7 @@ async def _document(export: Export) -> AsyncIterator[bytes]:
         "address_changes": [ExportedAddressChange.of(change) for change in export.changes],
         "factors": [ExportedFactor.of(factor) for factor in export.factors],
         "recovery_codes": None if codes is None else RecoveryCodeCountResponse(codes.left, codes.created_at),
+        "invitations": [ExportedInvitation.of(invitation) for invitation in export.invitations],
         "undo_points": [ExportedUndoPoint.of(point) for point in export.undo_points],
     }
     text = msgspec.json.encode({"user": UserResponse.of(export.user), **short})[:-1]
