@@ -69,7 +69,9 @@ class Limit(StrEnum):
     FACTOR_CHANGE = "factor_change"
     """Calls that add, change or remove a user's factors, or step up."""
     PASSKEY_LOGIN = "passkey_login"
-    """Logins without a password, and their options, from a network."""
+    """Failed logins without a password from a network."""
+    PASSKEY_OPTIONS = "passkey_options"
+    """Options for logins without a password, from a network. Each process has its own count."""
     REFRESH = "refresh"
     """Refreshes of a session. Each process has its own count."""
     PASSWORD_CHANGE = "password_change"
@@ -156,8 +158,10 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.CHALLENGE: (Rate(MOST_ATTEMPTS, 10 * _MINUTES),),
         # A user sets up several devices; each step is a call.
         Limit.FACTOR_CHANGE: (Rate(60, _HOUR),),
-        # A company logs in from one address, with two calls each.
-        Limit.PASSKEY_LOGIN: (Rate(300, _MINUTES),),
+        # Signatures cannot be guessed. This stops programs that try.
+        Limit.PASSKEY_LOGIN: (Rate(60, _MINUTES),),
+        # The sign-in page of a company requests them at each visit, from one address.
+        Limit.PASSKEY_OPTIONS: (Rate(1000, _MINUTES),),
         # One every ten minutes is usual. Browser tabs and workers of one session may refresh in parallel.
         Limit.REFRESH: (Rate(60, _MINUTES),),
         # Only an attacker who wants to lock the owner out changes a password more often.

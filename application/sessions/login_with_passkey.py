@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.credentials.count_failures import count_failures
 from application.factors.challenges import Challenges, use_challenge
 from application.factors.check_factor import CheckFactor, PresentedFactor
 from application.factors.ports import Json, Passkeys
@@ -13,21 +14,24 @@ from domain.authentication import Authentication
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.rate_limits import Bucket, Limit
-from domain.refusals import account_disabled, challenge_invalid, factor_invalid
+from domain.refusals import ErrorCode, account_disabled, challenge_invalid, factor_invalid
 from domain.tokens import TokenPair
+
+_FAILURES = frozenset({ErrorCode.CHALLENGE_INVALID, ErrorCode.CHALLENGE_EXPIRED, ErrorCode.FACTOR_INVALID})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyLoginOptions:
-    """The same for all callers; nothing is stored."""
+    """The same for all callers; nothing is stored. `local_rate_limiter` counts in this process: a shared counter
+    would cost as much as the options."""
 
     challenges: Challenges
     passkeys: Passkeys
-    rate_limiter: RateLimiter
+    local_rate_limiter: RateLimiter
 
     async def __call__(self, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> tuple[str, Json]:
         """Return a challenge, and the options for `navigator.credentials.get`. Raises `rate_limited`."""
-        await self.rate_limiter.acquire(Bucket(Limit.PASSKEY_LOGIN, (client_info.network,)))
+        await self.local_rate_limiter.acquire(Bucket(Limit.PASSKEY_OPTIONS, (client_info.network,)))
         challenge = self.challenges.new(ChallengePurpose.PASSKEY_LOGIN)
         return self.challenges.sign(challenge), self.passkeys.request_options(challenge.nonce)
 
@@ -49,8 +53,11 @@ class LoginWithPasskey:
     ) -> TokenPair:
         """Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`, `account_disabled` or
         `rate_limited`."""
-        await self.rate_limiter.acquire(Bucket(Limit.PASSKEY_LOGIN, (client_info.network,)))
-        async with self.challenges.answer(challenge, ChallengePurpose.PASSKEY_LOGIN) as answered:
+        bucket = Bucket(Limit.PASSKEY_LOGIN, (client_info.network,))
+        async with (
+            count_failures(self.rate_limiter, bucket, _FAILURES),
+            self.challenges.answer(challenge, ChallengePurpose.PASSKEY_LOGIN) as answered,
+        ):
             async with self.autocommit() as work:
                 found = await work.factors.by_credential_id(self.passkeys.credential_id(credential))
             if found is None:

@@ -9,6 +9,7 @@ from domain.audit import EventType
 from domain.challenge import ChallengePurpose
 from domain.factor import FactorKind
 from domain.outbox import MailKind
+from domain.rate_limits import RATES, Limit
 from domain.refusals import ErrorCode
 from domain.tokens import TokenPair
 from tests.support.authenticator import BACKUP_ELIGIBLE
@@ -83,6 +84,20 @@ async def test_passkey_that_is_removed_meanwhile_opens_no_session(world: World) 
     login = replace(world.login_with_passkey, begin=interrupted(world, remove))
     with refused(ErrorCode.CHALLENGE_INVALID):
         await login(challenge=challenge, credential=credential)
+
+
+async def test_rate_limit_counts_failed_passkey_logins_only(world: World) -> None:
+    owner = await factor_owner(world, PASSKEY)
+    (rate,) = RATES[Limit.PASSKEY_LOGIN]
+    for _ in range(rate.times + 1):
+        await owner.log_in_by_passkey()
+    _, options = await world.passkey_login_options()
+    credential = owner.authenticator.get(options)
+    for attempt in range(rate.times + 1):
+        with refused(ErrorCode.CHALLENGE_INVALID if attempt < rate.times else ErrorCode.RATE_LIMITED):
+            await world.login_with_passkey(challenge="forged", credential=credential)
+    # Others of this network are not locked out.
+    await owner.log_in_by_passkey()
 
 
 async def test_disabled_user_is_refused_after_the_signature(world: World) -> None:

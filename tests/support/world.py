@@ -225,7 +225,7 @@ class World:
         self.request_reset = use_case(RequestLink, kind=MailKind.RESET)
         self.login = use_case(Login)
         self.login_with_factor = use_case(LoginWithFactor)
-        self.passkey_login_options = use_case(PasskeyLoginOptions)
+        self.passkey_login_options = use_case(PasskeyLoginOptions, local_rate_limiter=self.rate_limiter)
         self.login_with_passkey = use_case(LoginWithPasskey)
         self.list_factors = use_case(ListFactors)
         self.passkey_options = use_case(PasskeyOptions)

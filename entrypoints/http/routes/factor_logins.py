@@ -66,7 +66,7 @@ async def second_step(
     operation_id="beginPasskeyLogin",
     summary="Begin to log in with a passkey",
     tag="Second factors",
-    policy=public(budget=Limit.PASSKEY_LOGIN),
+    policy=public(budget=Limit.PASSKEY_OPTIONS),
     status_code=200,
 )
 async def begin(request: AnyRequest, passkey_login_options: NamedDependency[PasskeyLoginOptions]) -> PasskeyLogin:
