@@ -5,7 +5,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, func, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import INET
 
 from adapters.postgres.audit_events import event_parameters, insert_event_cte
@@ -75,6 +89,12 @@ _AS_ENDED = {
 _end = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
 _ended = _end.returning(sessions.c.id).cte("ended")
 _END = CompiledStatement(_end.returning(sessions.c.id))
+_END_ALL = CompiledStatement(
+    update(sessions)
+    .where(sessions.c.id == any_(bindparam("sessions", type_=ARRAY(Uuid))), sessions.c.ended_at.is_(None))
+    .values(_AS_ENDED)
+    .returning(sessions.c.id)
+)
 _END_AND_NOTE = CompiledStatement(select(_ended).add_cte(insert_event_cte(_ended)))
 
 
@@ -119,10 +139,10 @@ class PostgresSessions(Sessions):
         beyond = await self._connection.fetch_column(_BEYOND_CAP, **parameters)
         if not beyond:
             return []
-        # Some of them may have been ended by their user meanwhile.
-        which = and_(among(sessions.c.id, beyond), sessions.c.ended_at.is_(None))
         self.raised.update(dict.fromkeys(beyond, ENDED))
-        return await self._end(which, now=session.created_at, reason=EndReason.EVICTED)
+        # Some of them may have been ended by their user meanwhile.
+        now, reason = session.created_at, EndReason.EVICTED.value
+        return await self._connection.fetch_column(_END_ALL, sessions=beyond, now=now, reason=reason)
 
     async def by_id(self, session_id: UUID) -> Session | None:
         row = await self._connection.fetch_row(_BY_ID, session=session_id)
