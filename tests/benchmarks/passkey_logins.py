@@ -2,7 +2,7 @@
 
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,10 +40,13 @@ async def enrolled(url: str, email: str) -> SoftwareAuthenticator:
     return device
 
 
-def by_passkey(device: SoftwareAuthenticator) -> Act:
-    """Both calls of a login."""
+def by_passkey(devices: Sequence[SoftwareAuthenticator]) -> Act:
+    """Both calls of a login. Each user has an address: the options that one address gets are limited."""
+    turns = itertools.cycle(enumerate(devices))
 
     async def login(caller: Caller) -> int:
+        number, device = next(turns)
+        caller.address = f"192.0.2.{number}"
         status, content = await caller.request("POST", "/v1/login/passkey/options")
         if status != 200:
             return status
@@ -75,12 +78,11 @@ async def enrol_all(url: str, emails: list[str]) -> list[SoftwareAuthenticator]:
 
 
 def passkeys(rig: BenchRig, url: str, password: Act) -> None:
-    devices = uvloop.run(enrol_all(url, rig.add_users("passkey", CLIENTS)))
-    passkey = [by_passkey(device) for device in devices]
+    passkey = by_passkey(uvloop.run(enrol_all(url, rig.add_users("passkey", PEOPLE))))
     slow, fast = list[Crowd](), list[Crowd]()
     for _ in range(1 + ROUNDS):
         slow.append(uvloop.run(crowd(url, [password] * CLIENTS, seconds=SECONDS)))
-        fast.append(uvloop.run(crowd(url, passkey, seconds=SECONDS)))
+        fast.append(uvloop.run(crowd(url, [passkey] * CLIENTS, seconds=SECONDS)))
     slow, fast = slow[1:], fast[1:]  # the first is a warm-up
     rates = [one.rate for one in slow]
     report("logins by password", rates, "/s", note=noted(slow))
@@ -102,9 +104,8 @@ def releases(urls: tuple[str, str], password: Act) -> None:
 def main() -> None:
     with TemporaryDirectory() as folder, bench_rig() as rig:
         password = by_password(itertools.cycle(rig.add_users("password", PEOPLE)))
-        # All load comes from one address.
-        unlimited = rig.service(processes=CORES, LATCHKEY_ENV="development", LATCHKEY_RATE_LIMITS="off")
-        passkeys(rig, unlimited.url, password)
+        behind = rig.service(processes=CORES, LATCHKEY_TRUSTED_PROXIES="127.0.0.1")
+        passkeys(rig, behind.url, password)
         urls = rig.service(processes=CORES).url, rig.service(processes=CORES, root=unpacked(Path(folder))).url
         releases(urls, password)
 

@@ -16,7 +16,7 @@ class Caller:
     def __init__(self, url: str, *, address: str = "") -> None:
         """`address` is sent as X-Forwarded-For."""
         self._place = urlsplit(url)
-        self._from = f"X-Forwarded-For: {address}\r\n" if address else ""
+        self.address = address
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def request(
@@ -31,7 +31,8 @@ class Caller:
         sent = json.dumps(body).encode() if isinstance(body, dict) else body or b""
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""
         content_headers = f"Content-Type: {kind}\r\nContent-Length: {len(sent)}\r\n" if body is not None else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._place.netloc}\r\n{self._from}{bearer}{content_headers}\r\n"
+        address = f"X-Forwarded-For: {self.address}\r\n" if self.address else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._place.netloc}\r\n{address}{bearer}{content_headers}\r\n"
         writer.write(head.encode() + sent)
         try:
             answer = await reader.readuntil(b"\r\n\r\n")
