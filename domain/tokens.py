@@ -12,7 +12,7 @@ from domain.role import Role
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
     """The claims of an access token (RFC 9068), before encoding. One exists per session and generation, and one more
-    for each step-up, in which `stepped_up` is True."""
+    for each step-up, with the random id `step_up_id`."""
 
     user_id: UUID
     session_id: UUID
@@ -22,7 +22,7 @@ class AccessToken:
     issued_at: datetime
     expires_at: datetime
     authentication: Authentication = PASSWORD_AT_UNKNOWN_TIME
-    stepped_up: bool = False
+    step_up_id: UUID | None = None
 
     def require(self, role: Role) -> None:
         """Raises `not_verified` or `role_required`. Unverified users hold no role."""

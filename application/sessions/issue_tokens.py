@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 
-from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
+from application.ports import AccessTokenCodec, Clock, NewId, RefreshTokenCodec
 from domain.authentication import Authentication
 from domain.session import Lifetimes, Session
 from domain.tokens import AccessToken, RefreshToken, SteppedUpToken, TokenPair
@@ -18,6 +18,7 @@ class IssueTokens:
     lifetimes: Lifetimes
     step_up_ttl: timedelta
     clock: Clock
+    new_id: NewId
 
     def __call__(self, session: Session, user: User) -> TokenPair:
         now = self.clock()
@@ -58,7 +59,7 @@ class IssueTokens:
             issued_at=now,
             expires_at=expires_at,
             authentication=authentication,
-            stepped_up=True,
+            step_up_id=self.new_id(),
         )
         return SteppedUpToken(
             access_token=self.access_codec.encode(token),

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import jwt
 import pytest
 
 from application.factors.check_factor import PresentedFactor
@@ -118,6 +119,15 @@ async def test_stepped_up_token_does_not_outlive_its_session(world: World) -> No
     world.store.rows.sessions[row.id] = replace(row, expires_at=world.clock() + timedelta(seconds=60))
     stepped = await world.step_up.by_password(owner.caller, password=PASSWORD)
     assert stepped.expires_in == 60
+
+
+async def test_step_ups_within_a_second_have_different_ids(world: World) -> None:
+    owner = await factor_owner(world)
+    stepped = [await world.step_up.by_password(owner.caller, password=PASSWORD) for _ in range(2)]
+    ids = {jwt.decode(one.access_token, options={"verify_signature": False})["jti"] for one in stepped}
+    assert len(ids) == 2
+    for one in stepped:
+        await world.authenticate(one.access_token)
 
 
 @pytest.mark.parametrize("change", ["logout", "password", "role"])
@@ -244,6 +254,8 @@ async def test_session_from_before_the_factor_is_not_elevated_by_a_password_chan
     owner = await factor_owner(world)
     earlier = FactorOwner(world=world, user=owner.user, caller=await world.caller(ALICE))
     await owner.enrol(TOTP)
+    earlier.secret = owner.secret
+    await earlier.step_up("totp")
     pair = await world.change_password(earlier.caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     assert session_of(world, pair).authentication.level is AssuranceLevel.AAL1
     assert await fresh(world, await world.authenticate(pair.access_token)) is ErrorCode.STEP_UP_REQUIRED
