@@ -5,6 +5,7 @@ from uuid import UUID
 
 from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
+from application.factors.require_fresh import LockCaller
 from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.refusals import ErrorCode, Refusal
@@ -18,6 +19,7 @@ class ChangeUser:
     """The user must have a lower role than the actor, and the actor can grant at most their own role."""
 
     begin: UnitOfWorkFactory
+    lock_caller: LockCaller
     manage: ManageUser
 
     async def __call__(
@@ -29,10 +31,11 @@ class ChangeUser:
         disabled: bool | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
-        """Raises `role_required`, `not_found`, `forbidden` or `last_admin`."""
+        """Raises `role_required`, `not_found`, `forbidden`, `token_revoked`, `step_up_required` or `last_admin`."""
         async with self.begin() as work:
             await work.users.lock(user_id, with_admins=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
+            await self.lock_caller.check(work, caller, actor)
             if role is not None and not actor.role.includes(role):
                 raise Refusal(ErrorCode.FORBIDDEN, "You cannot grant a role higher than your own.")
             # An earlier request may have made the change and not yet published it. This response waits for that too.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
+from application.factors.require_fresh import LockCaller
 from application.factors.undo_points import UndoPoints
 from application.ports import Clock, Hasher, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
@@ -27,6 +28,7 @@ class ChangePassword:
 
     begin: UnitOfWorkFactory
     check: CheckPassword
+    lock_caller: LockCaller
     rate_limiter: RateLimiter
     hasher: Hasher
     policy: PasswordPolicy
@@ -46,8 +48,8 @@ class ChangePassword:
         confirm_password: str | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> TokenPair:
-        """Raises `invalid_credentials`, `password_weak`, `password_mismatch`, `account_disabled`, `token_revoked` or
-        `rate_limited`."""
+        """Raises `invalid_credentials`, `password_weak`, `password_mismatch`, `account_disabled`, `token_revoked`,
+        `step_up_required` or `rate_limited`."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
@@ -69,7 +71,12 @@ class ChangePassword:
 
         now = self.clock()
         async with self.begin() as work:
-            current = await work.sessions.by_id(caller.session_id) if user.factors else None
+            locked_user = next((one for one in await work.users.lock(user.id) if one.id == user.id), None)
+            if locked_user is None or locked_user.credential_version != user.credential_version:
+                raise _wrong_password()
+            if locked_user.disabled:
+                raise account_disabled()
+            current = await self.lock_caller.check(work, caller, locked_user)
             session = Session.opened(
                 id=self.new_id(),
                 user_id=user.id,
@@ -77,7 +84,7 @@ class ChangePassword:
                 lifetimes=self.lifetimes,
                 client_info=client_info,
                 # That of the login: a step-up must not continue in a session that can be refreshed.
-                authentication=None if current is None else current.authentication,
+                authentication=current.authentication if locked_user.factors else None,
             )
             changed = await work.users.replace_password(
                 user.id, password_hash, credential_version=user.credential_version

@@ -25,11 +25,7 @@ class RequireFresh:
         if user is None:
             raise token_revoked()
         if user.factors or not only_with_factor:
-            self.check(caller, user)
-
-    def check(self, caller: AccessToken, user: User) -> None:
-        """Raises `step_up_required`."""
-        caller.require_fresh(highest=user.highest_level, now=self.clock(), max_age=self.step_up_ttl)
+            caller.require_fresh(highest=user.highest_level, now=self.clock(), max_age=self.step_up_ttl)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +33,34 @@ class LockCaller:
     """Locks the caller and checks their token again: since the request began, another one may have ended the session,
     or added a stronger factor."""
 
-    require_fresh: RequireFresh
     clock: Clock
+    step_up_ttl: timedelta
 
     async def __call__(self, work: UnitOfWork, caller: AccessToken, *, fresh: bool = True) -> tuple[User, Session]:
         """Return the locked user and their session. Raises `token_revoked`, `account_disabled`, and with `fresh`
         `step_up_required`."""
         user = next((one for one in await work.users.lock(caller.user_id) if one.id == caller.user_id), None)
-        session = await work.sessions.by_id(caller.session_id)
-        if user is None or session is None or not session.alive(self.clock()):
+        if user is None:
             raise token_revoked()
-        if caller.generation < session.min_generation:
-            raise token_revoked()
+        session = await self._session(work, caller)
         if user.disabled:
             raise account_disabled()
         if fresh:
-            self.require_fresh.check(caller, user)
+            self._require_fresh(caller, user)
         return user, session
+
+    async def check(self, work: UnitOfWork, caller: AccessToken, user: User) -> Session:
+        """The same for a caller who is locked already and not disabled. Only users with a factor must be fresh."""
+        session = await self._session(work, caller)
+        if user.factors:
+            self._require_fresh(caller, user)
+        return session
+
+    def _require_fresh(self, caller: AccessToken, user: User) -> None:
+        caller.require_fresh(highest=user.highest_level, now=self.clock(), max_age=self.step_up_ttl)
+
+    async def _session(self, work: UnitOfWork, caller: AccessToken) -> Session:
+        session = await work.sessions.by_id(caller.session_id)
+        if session is None or not session.alive(self.clock()) or caller.generation < session.min_generation:
+            raise token_revoked()
+        return session

@@ -7,12 +7,14 @@ from application.administration.authorize_actor import authorize_actor
 from application.administration.operator_lookup import locked_unambiguous_user
 from application.audit import Audit
 from application.factors.enrolment import check_open
+from application.factors.require_fresh import LockCaller
 from application.factors.undo_points import UndoPoints
 from application.ports import Clock
 from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import ChangeKind
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason
 from domain.tokens import AccessToken
@@ -49,16 +51,20 @@ class RemoveAllFactors:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetFactors:
-    """For admins, who can reset users with a lower role, and themselves."""
+    """For admins, who can reset users with a lower role. Not themselves: they may have to keep a factor."""
 
     begin: UnitOfWorkFactory
+    lock_caller: LockCaller
     remove_all_factors: RemoveAllFactors
 
     async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
-        """Raises `role_required`, `not_found`, `forbidden` or `unavailable`."""
+        """Raises `role_required`, `not_found`, `forbidden`, `token_revoked`, `step_up_required` or `unavailable`."""
         async with self.begin() as work:
             await work.users.lock(user_id, with_admins=True)
             actor, user = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
+            if actor.id == user.id:
+                raise Refusal(ErrorCode.FORBIDDEN, "Remove your own factors one by one, at /v1/factors.")
+            await self.lock_caller.check(work, caller, actor)
             await self.remove_all_factors(work, user, by=actor.id, client_info=client_info)
 
 

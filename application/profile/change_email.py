@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
+from application.factors.require_fresh import LockCaller
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
@@ -25,6 +26,7 @@ class ChangeEmail:
 
     begin: UnitOfWorkFactory
     check: CheckPassword
+    lock_caller: LockCaller
     rate_limiter: RateLimiter
     audit: Audit
     mail: MailQueue
@@ -34,7 +36,8 @@ class ChangeEmail:
     async def __call__(
         self, caller: AccessToken, *, new_email: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
-        """Raises `email_invalid`, `invalid_credentials`, `account_disabled`, `token_revoked` or `rate_limited`."""
+        """Raises `email_invalid`, `invalid_credentials`, `account_disabled`, `token_revoked`, `step_up_required`
+        or `rate_limited`."""
         address = normalize_email(new_email, field="new_email")
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
@@ -64,6 +67,7 @@ class ChangeEmail:
                 raise incorrect_password()
             if locked_user.disabled:
                 raise account_disabled()
+            await self.lock_caller.check(work, caller, locked_user)
             await work.email_changes.add(change)
             letters = {MailKind.CONFIRM_EMAIL: address}
             if locked_user.verified:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
+from application.factors.require_fresh import LockCaller
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
 from domain.audit import EventType
@@ -19,13 +20,14 @@ from domain.tokens import AccessToken
 class DeleteMe:
     begin: UnitOfWorkFactory
     check: CheckPassword
+    lock_caller: LockCaller
     manage: ManageUser
     audit: Audit
     clock: Clock
 
     async def __call__(self, caller: AccessToken, *, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
-        """Raises `invalid_credentials`, `account_disabled`, `last_admin`, `token_revoked` or `rate_limited`. The
-        event has no IP address, because it outlives the user."""
+        """Raises `invalid_credentials`, `account_disabled`, `last_admin`, `token_revoked`, `step_up_required` or
+        `rate_limited`. The event has no IP address, because it outlives the user."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
@@ -41,6 +43,7 @@ class DeleteMe:
                 raise incorrect_password()
             if locked_user.disabled:
                 raise account_disabled()
+            await self.lock_caller.check(work, caller, locked_user)
             # The owner must be able to undo a thief's deletion. An unverified user may have been moved away from a
             # verified address by the thief.
             undoable = (

@@ -86,6 +86,14 @@ async def test_admins_do_not_reset_each_other(world: World) -> None:
         await world.reset_factors(other.caller, owner.user.id)
 
 
+async def test_admin_does_not_reset_their_own_factors(world: World) -> None:
+    """They may have to keep one, which `remove_factor` checks."""
+    admin = await factor_owner(world, TOTP, role=Role.ADMIN)
+    with refused(ErrorCode.FORBIDDEN):
+        await world.reset_factors(admin.caller, admin.user.id)
+    assert admin.stored.factors == (TOTP,)
+
+
 async def test_unknown_and_deleted_users_are_not_found(world: World) -> None:
     admin = await factor_owner(world, email=BOB, role=Role.ADMIN)
     owner = await factor_owner(world, TOTP)

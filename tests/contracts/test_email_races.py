@@ -15,6 +15,7 @@ from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from application.administration.change_user import ChangeUser
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
+from application.factors.require_fresh import LockCaller
 from application.mail.mail_queue import MailQueue
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
@@ -161,10 +162,14 @@ async def test_concurrent_swap_succeeds_for_both(
 async def test_a_swap_and_an_admin_do_not_deadlock(calls: EmailChangeCalls) -> None:
     """A change of a user locks all admins, and so does a swap in which an admin loses the address."""
     root = await calls.harness.user("root@example.org", role=Role.ADMIN)
-    change_user = ChangeUser(begin=calls.harness.begin, manage=ManageUser(audit=AUDIT, mail=MAIL, clock=lambda: NOW))
+    change_user = ChangeUser(
+        begin=calls.harness.begin,
+        lock_caller=LockCaller(clock=lambda: NOW, step_up_ttl=timedelta()),
+        manage=ManageUser(audit=AUDIT, mail=MAIL, clock=lambda: NOW),
+    )
     caller = AccessToken(
         user_id=root.id,
-        session_id=new_id(),
+        session_id=(await calls.harness.session(root)).id,
         generation=1,
         role=Role.ADMIN,
         verified=True,

@@ -109,8 +109,8 @@ async def replace(
     errors=["forbidden", "not_found"],
 )
 async def reset(user_id: UserIdInPath, request: AnyRequest, reset_factors: NamedDependency[ResetFactors]) -> None:
-    """Remove all factors and recovery codes of a user who has lost them. All sessions of the user end, and the user
-    is notified by mail."""
+    """Remove all factors and recovery codes of a user with a lower role, who has lost them. All sessions of the user
+    end, and the user is notified by mail."""
     await reset_factors(caller_of(request), user_id, client_info=client_info_of(request))
 
 
