@@ -36,3 +36,8 @@ def normalize_email(text: str, *, field: str = "email") -> str:
 
 def _email_invalid(field: str) -> Refusal:
     return Refusal(ErrorCode.EMAIL_INVALID, "This is not a valid e-mail address.", field=field)
+
+
+def redact_emails(note: str) -> str:
+    """The note without e-mail addresses, for logs."""
+    return re.sub(r"\S*@\S*", "…", note)

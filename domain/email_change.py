@@ -61,9 +61,26 @@ class EmailChange:
         return replace(self, credential_version=user.credential_version)
 
 
-def undoable_until(changes: Iterable[EmailChange], now: datetime) -> datetime | None:
-    """When the last undo period of a user's changes ends; None if none of them can be undone.
+def undoable_until(changes: Iterable[EmailChange], now: datetime, *, unless_by: str | None = None) -> datetime | None:
+    """When the last undo period of a user's changes ends; None if none of them can be undone. Changes that the
+    mailbox `unless_by` can undo do not count.
 
-    Until then the present mailbox gets no reset link: either mailbox may be a thief's.
+    Until then the present mailbox gets no reset link, unless it is the one that can undo: either may be a thief's.
     """
-    return max(filter(None, (change.undoable_until(now) for change in changes)), default=None)
+    others = (change for change in changes if change.old_email != unless_by)
+    return max(filter(None, (change.undoable_until(now) for change in others)), default=None)
+
+
+def overridden(
+    changes: Iterable[EmailChange], mailbox: str, *, after: datetime | None, now: datetime
+) -> list[EmailChange]:
+    """The user's changes that an undo by this mailbox closes, beside the one that it undoes: those confirmed `after`
+    its undo point, and those of other mailboxes since a change that this mailbox can undo, too."""
+    undoable = [one for one in changes if one.undoable_until(now) is not None]
+    own = min((one.credential_version for one in undoable if one.old_email == mailbox), default=None)
+    return [
+        one
+        for one in undoable
+        if (after is not None and one.confirmed_at is not None and one.confirmed_at > after)
+        or (own is not None and one.old_email != mailbox and one.credential_version > own)
+    ]

@@ -5,7 +5,7 @@ it, so that an undo can restore the factors of any earlier version.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -112,10 +112,12 @@ class RecoveryCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryCodeCount:
-    """`left` is the number of unused codes of the newest set, which was created at `created_at`."""
+    """`left` is the number of unused codes of the newest set, which was created at `created_at`. `added_in` as in
+    `Factor`."""
 
     left: int
     created_at: datetime
+    added_in: int
 
 
 class ChangeKind(StrEnum):
@@ -135,6 +137,15 @@ class ChangeKind(StrEnum):
     """A signature counter went back. Nothing was changed, but the key may have been copied."""
 
 
+OF_FACTORS = frozenset(
+    {
+        *(ChangeKind.PASSKEY_ADDED, ChangeKind.PASSKEY_REMOVED, ChangeKind.TOTP_ADDED, ChangeKind.TOTP_REMOVED),
+        *(ChangeKind.RECOVERY_CODES_REPLACED, ChangeKind.FACTORS_RESET),
+    }
+)
+"""The changes that raise `User.factor_version`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UndoPoint:
     """The state of an account before a change, to which the owner of the mailbox `email` can return: with that
@@ -150,6 +161,27 @@ class UndoPoint:
     factor_version: int
     changed_at: datetime
     closed_at: datetime | None = None
+
+    def is_in_effect(self, factors: Iterable[Factor], codes: RecoveryCodeCount | None) -> bool:
+        """Whether this was a change of factors that still has an effect: something that it added is in use, or
+        something that it removed is not. `factors` are all of the user, also removed ones."""
+        version = self.factor_version + 1
+        changed = any(
+            one.removed_in == version or (one.added_in == version and one.removed_in is None) for one in factors
+        )
+        # The recovery codes of a first factor have the version after it.
+        with_codes = codes is not None and codes.added_in in (version, version + 1)
+        return self.kind in OF_FACTORS and (changed or with_codes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierChange:
+    """A change that an undo has not undone. `id` is that of the undo point; without `kind`, of a change of
+    address."""
+
+    id: UUID
+    kind: ChangeKind | None
+    changed_at: datetime
 
 
 def highest_level(kinds: Collection[FactorKind]) -> AssuranceLevel:

@@ -1,6 +1,5 @@
 """Mails in the outbox. A row holds kind and recipient; the text is rendered when the mail is sent."""
 
-import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,7 +7,7 @@ from typing import Self
 from uuid import UUID
 
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.factor import ChangeKind
+from domain.factor import ChangeKind, EarlierChange
 from domain.mail_timing import LANE_PACE, NOTICE_DELAY
 
 
@@ -142,12 +141,18 @@ class OutboxMail:
     """When the undo period that the mail mentions ends. Set at delivery, and not stored."""
     change: ChangeKind | None = None
     """What happened after the undo point. Set at delivery, and not stored."""
+    has_password: bool = True
+    """Whether the user of a mail that waits has a password. Set at delivery, and not stored."""
+    earlier: tuple[EarlierChange, ...] = ()
+    """What this undo has not undone, oldest first. Set at delivery, and not stored."""
 
     @property
     def purpose(self) -> LinkPurpose | None:
         """The purpose of the link in this mail; None for a notice without a link. The previous release queued notices
-        that name no undo point."""
-        return None if self.kind.has_undo_point and self.change_id is None else self.kind.purpose
+        that name no undo point. After an undo, the reset link may have to wait (`until`)."""
+        waits = self.kind is MailKind.EMAIL_RESTORED and self.until is not None
+        without_undo_point = self.kind.has_undo_point and self.change_id is None
+        return None if waits or without_undo_point else self.kind.purpose
 
     @property
     def lane(self) -> str | None:
@@ -213,8 +218,3 @@ class RenderedMail:
     text: str = field(repr=False)
     html: str = field(repr=False)
     written_at: datetime
-
-
-def redact_emails(note: str) -> str:
-    """The note without e-mail addresses, for logs."""
-    return re.sub(r"\S*@\S*", "…", note)

@@ -1,5 +1,6 @@
 """Mails from templates: `templates/<kind>.txt` and `templates/<kind>.html`; the subjects are here."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -86,7 +87,7 @@ class JinjaComposer(Composer):
             keep_trailing_newline=True,
         )
 
-    def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail:
+    def compose(self, mail: OutboxMail, link: str | None, earlier_links: Sequence[str] = ()) -> RenderedMail:
         """Raises ValueError if a link is missing, or given for a kind without one."""
         if (link is None) != (mail.purpose is None):
             raise ValueError(f"A mail of the kind {mail.kind} has the wrong number of links.")
@@ -99,9 +100,18 @@ class JinjaComposer(Composer):
             "change": mail.change or "",
             "product_url": self._product_url,
             **_request_details(mail),
+            "has_password": mail.has_password,
             "until": format_time(mail.until or mail.created_at),
             "undo": format_duration(LinkPurpose.RESTORE.lifetime),
             "recovery_url": f"{self._public_url}/reset",
+            "earlier": [
+                {
+                    "change": change.kind or "email_changed",
+                    "at": format_time(change.changed_at),
+                    "link": self._link(LinkPurpose.RESTORE, quote(text, safe="")),
+                }
+                for change, text in zip(mail.earlier, earlier_links, strict=True)
+            ],
         }
         if link is not None and mail.purpose is not None:
             values["link"] = self._link(mail.purpose, quote(link, safe=""))

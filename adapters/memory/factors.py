@@ -93,7 +93,9 @@ class MemoryFactors(Factors):
         if not codes:
             return None
         return RecoveryCodeCount(
-            left=sum(code.used_at is None for code in codes), created_at=max(code.created_at for code in codes)
+            left=sum(code.used_at is None for code in codes),
+            created_at=max(code.created_at for code in codes),
+            added_in=max(code.added_in for code in codes),
         )
 
     async def use_recovery_code(self, user_id: UUID, digest: bytes, *, now: datetime) -> bool:

@@ -102,11 +102,12 @@ class PostgresFactors(Factors):
 
     async def recovery_codes(self, user_id: UUID) -> RecoveryCodeCount | None:
         left = func.count().filter(recovery_codes.c.used_at.is_(None))
-        query = select(left.label("left"), func.max(recovery_codes.c.created_at).label("created_at"))
-        row = await self._connection.fetch_row(query.where(_in_use(recovery_codes, user_id)))
+        added = (func.max(recovery_codes.c[name]).label(name) for name in ("created_at", "added_in"))
+        query = select(left.label("left"), *added).where(_in_use(recovery_codes, user_id))
+        row = await self._connection.fetch_row(query)
         if row is None or row["created_at"] is None:
             return None
-        return RecoveryCodeCount(left=row["left"], created_at=row["created_at"])
+        return RecoveryCodeCount(left=row["left"], created_at=row["created_at"], added_in=row["added_in"])
 
     async def use_recovery_code(self, user_id: UUID, digest: bytes, *, now: datetime) -> bool:
         unused = and_(

@@ -65,7 +65,8 @@ class ResetPassword:
             if user is None or not user.can_reset_by(link):
                 raise link_invalidated()
             # While a change can be undone, only a worker of the previous release sends reset links.
-            if undoable_until(await work.email_changes.by_user(user.id), now) is not None:
+            changes = await work.email_changes.by_user(user.id)
+            if undoable_until(changes, now, unless_by=user.email) is not None:
                 raise link_invalidated()
             version = user.credential_version
             changed = None

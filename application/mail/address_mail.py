@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.invitations.valid_invitation import valid_invitation
+from application.mail.earlier_changes import earlier_changes
 from application.repositories import UnitOfWork
 from domain.email_change import undoable_until
 from domain.outbox import VERIFIED_USER, EmailLink, LinkPurpose, MailKind, OutboxMail
@@ -62,8 +63,11 @@ async def _addressed(
     mail = replace(mail, recipient=user.email)
     if mail.purpose is LinkPurpose.VERIFY:
         return mail, _link(mail, user.id, user.credential_version)
-    if (until := undoable_until(await work.email_changes.by_user(user.id), now)) is not None:
-        return replace(mail, kind=MailKind.RESET_WAITS, until=until), None
+    if mail.kind is MailKind.EMAIL_RESTORED:
+        mail = replace(mail, earlier=await earlier_changes(work, user, now=now))
+    if (until := undoable_until(await work.email_changes.by_user(user.id), now, unless_by=user.email)) is not None:
+        kind = mail.kind if mail.kind is MailKind.EMAIL_RESTORED else MailKind.RESET_WAITS
+        return replace(mail, kind=kind, until=until, has_password=user.has_password), None
     link = _link(mail, user.id, user.recovery_version)
     return mail, link if link is not None and user.can_reset_by(link) else None
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from application.mail.address_mail import addressed
+from application.mail.earlier_changes import undo_link
 from application.mail.ports import (
     Composer,
     MailDelayed,
@@ -120,13 +121,14 @@ class DeliverMail:
             await self._settle(mail, DeliveryOutcome.SENT, "")
 
     def _letter(self, mail: OutboxMail, link: EmailLink | None) -> RenderedMail:
+        earlier_links = [self.links.sign(undo_link(change)) for change in mail.earlier]
         if mail.purpose is None:
-            return self.composer.compose(mail, None)
+            return self.composer.compose(mail, None, earlier_links)
         if link is None:
             raise _Dropped("no recipient")
         if link.expired(self.clock()):
             raise _Dropped("expired")
-        return self.composer.compose(mail, self.links.sign(link))
+        return self.composer.compose(mail, self.links.sign(link), earlier_links)
 
     async def _settle(self, mail: OutboxMail, outcome: DeliveryOutcome, note: str) -> None:
         try:

@@ -1,6 +1,6 @@
 """Ports for mail delivery: rendering, sending and reporting."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
@@ -27,9 +27,10 @@ async def not_waiting(_: bool) -> None:
 
 
 class Composer(Protocol):
-    """Renders mails. `link` is the signed text of the mail's link, or None if it has none."""
+    """Renders mails. `link` is the signed text of the mail's link, or None if it has none. `earlier_links` are those
+    of `mail.earlier`."""
 
-    def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail: ...
+    def compose(self, mail: OutboxMail, link: str | None, earlier_links: Sequence[str] = ()) -> RenderedMail: ...
 
 
 class MailDelayed(Exception):

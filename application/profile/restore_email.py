@@ -2,7 +2,7 @@
 change."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.deletion import UNDO
-from domain.email_change import EmailChange
+from domain.email_change import EmailChange, overridden
 from domain.factor import UndoPoint
 from domain.outbox import EmailLink, LinkPurpose, MailKind
 from domain.refusals import link_expired, link_invalidated
@@ -79,6 +79,9 @@ class RestoreEmail:
                 raise link_invalidated()
             if target.change is not None:
                 await work.email_changes.close(user.id, now=now, since=target.change.credential_version)
+            after = None if target.point is None else target.point.changed_at
+            for change in overridden(await work.email_changes.by_user(user.id), target.email, after=after, now=now):
+                await work.email_changes.update(replace(change, closed_at=now))
             if target.point is not None:
                 await work.factors.close_undo_point(target.point.id, now=now)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)

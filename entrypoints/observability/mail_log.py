@@ -2,7 +2,8 @@
 
 import structlog
 
-from domain.outbox import DeliveryOutcome, OutboxMail, redact_emails
+from domain.email import redact_emails
+from domain.outbox import DeliveryOutcome, OutboxMail
 
 log = structlog.get_logger(__name__)
 

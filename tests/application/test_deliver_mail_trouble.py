@@ -1,6 +1,6 @@
 """Failures of delivery: what is retried, when, and what ends it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -35,10 +35,10 @@ class Poisonous(Composer):
     usual: Composer
     choke_on: str
 
-    def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail:
+    def compose(self, mail: OutboxMail, link: str | None, earlier_links: Sequence[str] = ()) -> RenderedMail:
         if mail.recipient == self.choke_on:
             raise UnicodeError(f"cannot write {link}")
-        return self.usual.compose(mail, link)
+        return self.usual.compose(mail, link, earlier_links)
 
 
 async def test_a_delayed_mail_is_retried_with_increasing_delays(world: World) -> None:

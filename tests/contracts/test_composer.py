@@ -13,7 +13,7 @@ from adapters.mail.jinja_composer import JinjaComposer, format_duration
 from adapters.mail.message import message_bytes
 from application.mail.ports import Composer
 from domain.client_info import ClientInfo
-from domain.factor import ChangeKind
+from domain.factor import ChangeKind, EarlierChange
 from domain.outbox import LinkPurpose, MailKind, OutboxMail, RenderedMail
 from tests.support.mail_reader import Reader
 
@@ -333,3 +333,36 @@ def test_mail_fetches_runs_and_tracks_nothing(composer: Composer, kind: MailKind
 )
 def test_lifetimes_are_formatted(lifetime: timedelta, words: str) -> None:
     assert format_duration(lifetime) == words
+
+
+def test_mail_after_an_undo_names_earlier_changes_with_their_links(composer: Composer) -> None:
+    earlier = (
+        EarlierChange(id=UUID(int=1), kind=ChangeKind.PASSKEY_ADDED, changed_at=ASKED - timedelta(days=3)),
+        EarlierChange(id=UUID(int=2), kind=ChangeKind.FACTORS_RESET, changed_at=ASKED - timedelta(days=2)),
+        EarlierChange(id=UUID(int=3), kind=None, changed_at=ASKED - timedelta(days=1)),
+    )
+    links = ["first", "second", "third"]
+    letter = composer.compose(replace(mail(MailKind.EMAIL_RESTORED), earlier=earlier), SEALED, links)
+    for body in bodies(letter):
+        assert "A passkey was added to your account on 20 November 2026 at 01:04 UTC." in body
+        assert "All second factors were removed from your account by an administrator on 21 November 2026" in body
+        assert "The e-mail address of your account was changed to another one on 22 November 2026" in body
+    urls = [f"{ORIGIN}/reset?token={SEALED}", *(f"{ORIGIN}/email?token={link}" for link in links)]
+    assert [url for url in re.findall(r"https?://\S+", letter.text) if "token" in url] == urls
+    assert [url for url in dict.fromkeys(Reader(letter.html).links) if "token" in url] == urls
+
+
+def test_mail_after_an_undo_says_until_when_the_reset_link_waits(composer: Composer) -> None:
+    waiting = replace(mail(MailKind.EMAIL_RESTORED), until=ASKED + timedelta(days=7), has_password=False)
+    for body in bodies(composer.compose(waiting, None)):
+        assert "Until 30 November 2026 at 01:04 UTC" in body
+        assert "Until then the account has no password." in body
+        assert f"{ORIGIN}/reset" in body
+        assert "token=" not in body
+
+
+def test_mail_about_a_delayed_reset_does_not_speak_of_a_missing_password(composer: Composer) -> None:
+    letter = composer.compose(replace(mail(MailKind.RESET_WAITS), until=ASKED, has_password=False), None)
+    for body in bodies(letter):
+        assert "the password stays as it is" not in body
+        assert "Until then the account has no password." in body

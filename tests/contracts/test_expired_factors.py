@@ -87,7 +87,7 @@ async def test_recovery_codes_are_purged_after_they_can_be_restored(
         assert await work.factors.use_recovery_code(user.id, digest("used"), now=edge)
     assert await purge(expired_rows, RetentionCategory.RECOVERY_CODE) == [2]
     async with harness.begin() as work:
-        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=edge)
+        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=edge, added_in=3)
         await work.factors.restore(user.id, 2, now=NOW)
         assert await work.factors.use_recovery_code(user.id, digest("young"), now=NOW)
 

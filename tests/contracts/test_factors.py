@@ -111,7 +111,7 @@ async def test_removed_factor_is_not_found_and_raises_the_version(harness: Store
         assert changed == replace(with_codes, factors=(FactorKind.TOTP,), factor_version=4)
         assert await work.factors.by_user(user.id) == [phone]
         assert await work.factors.by_credential_id(b"mine") is None
-        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=2, created_at=NOW)
+        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=2, created_at=NOW, added_in=3)
         assert await work.factors.by_user(user.id, removed=True) == [key.removed(4, LATER), phone]
         assert not await work.factors.use_passkey(key.id, sign_count=1, backed_up=True, now=LATER)
         assert await work.factors.rename(user.id, key.id, "new") is None
@@ -219,13 +219,13 @@ async def test_recovery_codes_are_counted_used_once_and_replaced(harness: StoreH
         assert not await use(user.id, digest("one"), now=LATER)
         assert not await use(user.id, digest("unknown"), now=LATER)
         assert not await use(other.id, digest("two"), now=LATER)
-        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=2, created_at=NOW)
+        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=2, created_at=NOW, added_in=1)
         assert await use(user.id, digest("two"), now=LATER)
         assert await use(user.id, digest("three"), now=LATER)
-        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=0, created_at=NOW)
+        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=0, created_at=NOW, added_in=1)
     assert (await replace_codes(harness, user, "four", at=LATER)).factor_version == 2
     async with harness.begin() as work:
-        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=LATER)
+        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=LATER, added_in=2)
         assert not await work.factors.use_recovery_code(user.id, digest("one"), now=LATER)
         assert await work.factors.use_recovery_code(user.id, digest("four"), now=LATER)
 
@@ -276,7 +276,7 @@ async def test_an_earlier_version_is_restored_as_a_new_one(harness: StoreHarness
         assert await work.factors.by_user(user.id) == [mine, phone]
         assert await work.factors.by_user(user.id, removed=True) == [mine, phone, planted.removed(7, LATER)]
         assert await work.factors.by_credential_id(b"mine") == (mine, restored)
-        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=NOW)
+        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=NOW, added_in=3)
         assert not await work.factors.use_recovery_code(user.id, digest("planted"), now=LATER)
         assert not await work.factors.use_recovery_code(user.id, digest("used"), now=LATER)
         assert await work.factors.use_recovery_code(user.id, digest("mine"), now=LATER)
@@ -405,7 +405,7 @@ async def test_factors_of_a_deleted_user_are_not_found_and_return_with_the_user(
         assert restored is not None
         assert (restored.factors, restored.factor_version) == (before.factors, before.factor_version)
         assert await work.factors.by_user(user.id) == [phone, key]
-        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=NOW)
+        assert await work.factors.recovery_codes(user.id) == RecoveryCodeCount(left=1, created_at=NOW, added_in=3)
         assert await work.factors.undo_points(user.id) == [point]
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.email import redact_emails
 from domain.mail_timing import retry_delay
-from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail, RenderedMail, redact_emails
+from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail, RenderedMail
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

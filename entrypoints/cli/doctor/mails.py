@@ -8,7 +8,7 @@ from sqlalchemy import text
 from adapters.postgres.database import Database
 from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from application.ports import Clock
-from domain.outbox import redact_emails
+from domain.email import redact_emails
 from entrypoints.cli.doctor.findings import Finding
 from entrypoints.settings import Settings
 
