@@ -22,6 +22,7 @@ from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
 from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
+from adapters.translations.catalogues import PoTranslations
 from adapters.uuid7 import uuid7
 from domain.session import Lifetimes
 from entrypoints import factories
@@ -85,6 +86,7 @@ class Adapters(containers.DeclarativeContainer):
     step_up_ttl = settings.provided.step_up_ttl
     factor_required_from = settings.provided.factor_required_from
     registration = settings.provided.registration
+    translations = providers.ThreadSafeSingleton(PoTranslations)
     composer = providers.ThreadSafeSingleton(factories.make_composer, settings)
     mailer = providers.ThreadSafeSingleton(factories.make_mailer, settings)
 

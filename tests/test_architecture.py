@@ -90,6 +90,7 @@ ALLOWED_IN = {
     "anyio": {"memory"},
     "argon2": {"passwords"},
     "asyncpg": {"postgres"},
+    "babel": {"translations"},
     "bcrypt": {"passwords"},
     "cryptography": {"factors", "passwords", "tokens"},
     "dramatiq": {"redis"},

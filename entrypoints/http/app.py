@@ -120,7 +120,12 @@ def assemble(container: Container) -> Litestar:
     app.state.show_me = container.show_me()
     app.state.routes = routes
     app.state.public_url = settings.public_url
-    app.state.pages = Pages(settings.public_url, name=settings.name, product_url=settings.product_url)
+    app.state.pages = Pages(
+        settings.public_url,
+        name=settings.name,
+        product_url=settings.product_url,
+        translations=container.translations(),
+    )
     app.state.paths = Paths(app)
     app.state.metrics = Metrics(_calls(app.state.paths))
     require_policies(app)

@@ -12,7 +12,7 @@ from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
 from entrypoints.http.openapi import document, documented_routes
-from entrypoints.http.pages.html import Pages, page
+from entrypoints.http.pages.html import ENGLISH, Pages, page
 from entrypoints.http.pages.reference import topics
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import example, prefix_of
@@ -31,7 +31,8 @@ async def problem_type(request: Request[Any, Any, Any], name: FromPath[str]) -> 
         raise Refusal(ErrorCode.NOT_FOUND, "There is no problem with this code.")
     sample = json.dumps(msgspec.to_builtins(example(name, prefix=prefix_of(request.scope))), indent=2)
     links = _links(request.app)
-    return page(request, "problem.html", code=name, problem=CATALOGUE[name], example=sample, links=links)
+    shown: dict[str, Any] = {"code": name, "problem": CATALOGUE[name], "example": sample, "links": links}
+    return page(request, "problem.html", language=ENGLISH, **shown)
 
 
 @get("/docs", policy=public())
@@ -50,7 +51,9 @@ def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     """Built once: building it takes long enough to delay other requests."""
     pages: Pages = app.state.pages
     groups = list(topics(document(app)))
-    made = pages.render("docs.html", root="./", connects=True, topics=groups, catalogue=CATALOGUE, links=_links(app))
+    made = pages.render(
+        "docs.html", root="./", language=ENGLISH, connects=True, topics=groups, catalogue=CATALOGUE, links=_links(app)
+    )
     return made.content, dict(made.headers)
 
 

@@ -26,9 +26,7 @@ async def home(request: AnyRequest, settings: NamedDependency[SkipValidation[Set
     if "application/json" in wanted and "text/html" not in wanted:
         about = {"name": settings.name, "version": release(), "docs": "docs", "openapi": "openapi.json"}
         return Response(about, headers={"Vary": "Accept"})
-    shown = page(request, "home.html", version=release(), development=settings.development)
-    shown.headers["Vary"] = "Accept"
-    return shown
+    return page(request, "home.html", version=release(), development=settings.development)
 
 
 @get("/.well-known/change-password", policy=public(query=None))

@@ -1,4 +1,4 @@
-"""HTML pages: templates with autoescaping, and a Content-Security-Policy for each page."""
+"""HTML pages: templates with autoescaping in the reader's language, and a Content-Security-Policy for each page."""
 
 import hashlib
 import re
@@ -8,25 +8,43 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Request, Response
+from litestar import Response
+
+from application.texts.ports import Texts, Translations
+from entrypoints.http.request import AnyRequest
 
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+ENGLISH = "en"
+"""The language of pages for developers."""
 
 
 class Pages:
     """`name` and `product_url` are those of the product, to which each page links back."""
 
-    def __init__(self, public_url: str, *, name: str, product_url: str | None) -> None:
-        self._environment = Environment(
+    def __init__(self, public_url: str, *, name: str, product_url: str | None, translations: Translations) -> None:
+        self._home = f"{urlsplit(public_url).path}/"
+        self._globals = {"product": name, "product_url": product_url}
+        self.translations = translations
+        self._environments = {
+            language: self._environment(translations.of(language)) for language in translations.languages
+        }
+
+    def _environment(self, texts: Texts) -> Environment:
+        """Each language has its own, so that macros and included templates speak it too."""
+        environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            extensions=["jinja2.ext.i18n"],
         )
-        self._home = f"{urlsplit(public_url).path}/"
-        self._environment.globals |= {"product": name, "product_url": product_url}
+        vars(environment)["install_gettext_callables"](texts.gettext, texts.ngettext, newstyle=True)
+        environment.globals |= self._globals | {"language": texts.language}
+        environment.filters |= {"time": texts.time, "date": texts.date, "duration": texts.duration}
+        return environment
 
     def root(self, path: str) -> str:
         """The relative URL of `/` in a page at `path`, because a proxy may add a prefix. For `/` itself it is
@@ -34,24 +52,52 @@ class Pages:
         return "../" * (path.count("/") - 1) or ("./" if path != "/" else self._home)
 
     def render(
-        self, template: str, *, root: str, status: int = 200, connects: bool = False, **values: Any
+        self, template: str, *, root: str, language: str, status: int = 200, connects: bool = False, **values: Any
     ) -> Response[str]:
         """`root` is the URL of `/`, as `root()` returns it. A page may load nothing but its icon and a caught mail,
         run only the script that it contains, and post only to its own origin. If it `connects`, its script may call
         that origin."""
-        text = self._environment.get_template(template).render(values, root=root)
+        text = self._environments[language].get_template(template).render(values, root=root)
         parts = ["default-src 'none'", f"style-src {_digests(_STYLE, text)}", "img-src 'self'"]
         parts += [f"script-src {_digests(_SCRIPT, text)}"] if "<script>" in text else []
         parts += ["connect-src 'self'"] if connects else []
         parts += ["frame-src 'self'"] if "<iframe" in text else []
         policy = "; ".join([*parts, "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"])
-        headers = {"Content-Security-Policy": policy, "X-Robots-Tag": "noindex, nofollow"}
+        headers = {
+            "Content-Language": language,
+            "Content-Security-Policy": policy,
+            "Vary": "Accept, Accept-Language",
+            "X-Robots-Tag": "noindex, nofollow",
+        }
         return Response(text, status_code=status, media_type="text/html", headers=headers)
 
 
-def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, **values: Any) -> Response[str]:
+def page(
+    request: AnyRequest, template: str, *, language: str | None = None, status: int = 200, **values: Any
+) -> Response[str]:
+    """In the language of the reader, unless `language` names another one."""
     pages: Pages = request.app.state.pages
-    return pages.render(template, root=pages.root(request.scope["path"]), status=status, **values)
+    root = pages.root(request.scope["path"])
+    return pages.render(template, root=root, language=language or language_of(request), status=status, **values)
+
+
+def language_of(request: AnyRequest) -> str:
+    """The language that the signed-in user has chosen, else the one that the browser prefers."""
+    translations = _translations(request)
+    chosen = request.scope["state"].get("locale")
+    if chosen in translations.languages:
+        return str(chosen)
+    return translations.negotiate(request.headers.get("accept-language", ""))
+
+
+def texts_of(request: AnyRequest) -> Texts:
+    """Translates what a handler says: `texts_of(request).gettext("Your password is changed")`."""
+    return _translations(request).of(language_of(request))
+
+
+def _translations(request: AnyRequest) -> Translations:
+    pages: Pages = request.app.state.pages
+    return pages.translations
 
 
 def _digests(element: re.Pattern[str], text: str) -> str:

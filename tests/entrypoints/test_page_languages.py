@@ -1,0 +1,24 @@
+"""Pages in the language of the reader."""
+
+import re
+
+from tests.support.service import Service
+
+
+def test_page_is_in_the_language_that_the_browser_prefers(service: Service) -> None:
+    with service.client() as client:
+        for header, language in ((b"de-AT,en;q=0.5", "de"), (b"fr", "en"), (b"\xe9;q=\xff", "en"), (b"", "en")):
+            page = client.get("/reset", headers={b"Accept-Language": header})
+            assert page.headers["Content-Language"] == language
+            assert "Accept-Language" in page.headers["Vary"]
+            assert f'<html lang="{language}">' in page.text
+
+
+def test_pages_for_developers_and_problem_documents_are_english(service: Service) -> None:
+    with service.client() as client:
+        german = {"Accept-Language": "de"}
+        for path in ("/docs", "/problems/not_found"):
+            page = client.get(path, headers=german)
+            assert re.search('<html lang="en">', page.text)
+            assert page.headers["Content-Language"] == "en"
+        assert client.get("/v1/me", headers=german).json() == client.get("/v1/me").json()
