@@ -17,7 +17,7 @@ from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
 from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.middleware.security_headers import SecurityHeaders
-from entrypoints.http.pages import docs, home, links, mailbox
+from entrypoints.http.pages import docs, home, invitation, links, mailbox
 from entrypoints.http.pages.html import Pages
 from entrypoints.http.pages.results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
@@ -92,7 +92,13 @@ def assemble(container: Container) -> Litestar:
     second_factors = (factor_logins, factors, enrolment, step_up)
     version_1 = (*accounts, *second_factors, users, invitations, events, forward_auth, oauth)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
-    pages = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
+    pages = [
+        *home.handlers,
+        *links.handlers,
+        *invitation.handlers,
+        *docs.handlers,
+        *(mailbox.handlers if settings.development else []),
+    ]
     unversioned = [*system.handlers, *metrics.handlers, *pages]
     routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *unversioned]
     # Provides what handlers name as parameters. Others are left out, because Litestar compares each dependency with

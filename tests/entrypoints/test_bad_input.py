@@ -25,7 +25,7 @@ from tests.support.sweeping import (
 
 JSON = {"Content-Type": "application/json"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "MKCOL", "SEARCH", "PURGE"]
-PAGES = {path: {"GET", "POST"} for path in ("/verify", "/reset", "/email")}
+PAGES = {path: {"GET", "POST"} for path in ("/verify", "/reset", "/email", "/invitation")}
 PAGES |= {path: {"GET"} for path in ("/docs", "/openapi.json", "/dev/mail", "/metrics")}
 
 

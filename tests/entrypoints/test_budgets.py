@@ -28,7 +28,7 @@ from tests.support.totp_app import TotpApp
 pytestmark = pytest.mark.anyio
 
 CHEAP = {
-    *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/dev/mail"),
+    *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/invitation", "/dev/mail"),
     *("/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
     *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/factors", "/v1/users", "/v1/users/{user_id}"),
@@ -205,4 +205,5 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/verify"): ("token",),
     ("POST", "/reset"): ("token", "new_password", "confirm_password"),
     ("POST", "/email"): ("token",),
+    ("POST", "/invitation"): ("token", "password"),
 }

@@ -139,7 +139,7 @@ def test_every_route_is_documented_with_its_requirements(service: Service, appli
     assert set(described) == set(routes)
     assert {path for _, path in routes} >= {"/health/live", "/health/ready", "/.well-known/jwks.json", "/v1/me"}
     hidden = {route.path for route in application.routes} - {path.replace("_id}", "_id:uuid}") for _, path in routes}
-    pages = {"/", "/docs", "/verify", "/reset", "/email", "/problems/{name:str}"}
+    pages = {"/", "/docs", "/verify", "/reset", "/email", "/invitation", "/problems/{name:str}"}
     pages |= {"/dev/mail", "/dev/mail/{name:str}", "/dev/mail/{name:str}/html"}
     pages |= {"/.well-known/oauth-authorization-server/{path:path}"}
     pages |= {"/.well-known/change-password", "/favicon.ico", "/favicon.svg", "/robots.txt"}

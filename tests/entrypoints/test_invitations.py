@@ -5,10 +5,13 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.by import By
 
 from domain.role import Role
+from tests.support.browser import Browser
 from tests.support.in_process import inside
 from tests.support.service import PASSWORD, Client, Service, code, unique_email
+from tests.support.sweeping import stored_rows
 
 
 def invite(inviter: Client, email: str, **body: str) -> dict[str, Any]:
@@ -95,3 +98,57 @@ async def test_registration_over_http_follows_its_mode(service: Service, mode: s
         assert (invited.status_code, code(accepted)) == (201, "link_invalid")
     else:
         assert (code(invited), code(accepted)) == ("registration_closed", "registration_closed")
+
+
+# -- page -------------------------------------------------------------------------------------------------
+
+
+def test_invitation_page_shows_the_address_and_changes_nothing(service: Service) -> None:
+    admin, email, client = service.admin(), unique_email("guest"), service.client()
+    invite(admin, email)
+    token = service.token(email)
+    before = stored_rows(service)
+    for method in ("GET", "HEAD", "GET", "OPTIONS"):
+        answer = client.request(method, f"/invitation?token={token}&utm_source=mail")
+        assert answer.status_code in {200, 204}
+        assert (method == "GET") == (email in answer.text)
+    assert stored_rows(service) == before
+    assert email not in client.get(f"/invitation?token={token}x").text
+
+
+def test_invitation_page_shows_each_error_beside_its_field(service: Service) -> None:
+    admin, email, client = service.admin(), unique_email("guest"), service.client()
+    invite(admin, email)
+    form = {"token": service.token(email), "username": '<b>"', "password": "short"}
+    page = client.post("/invitation", data=form)
+    assert page.status_code == 422
+    assert "<title>Error: " in page.text
+    for name in ("username", "password"):
+        assert re.search(rf'<input id="{name}"[^>]* aria-invalid="true" aria-describedby="{name}-error', page.text)
+        assert re.search(rf'<p class="bad" id="{name}-error" role="alert">[^<]+<', page.text)
+    assert "<b>" not in page.text
+    assert "short" not in page.text
+    done = client.post("/invitation", data=form | {"username": "", "password": PASSWORD})
+    assert "Your account is ready" in done.text
+    for dead in (client.get("/invitation", params={"token": form["token"]}), client.post("/invitation", data=form)):
+        assert "This link is not valid" in dead.text
+        assert "ask the person who invited you" in dead.text
+    service.client().log_in(email)
+
+
+def test_browser_creates_an_account_by_an_invitation(service: Service, browser: Browser) -> None:
+    admin, email = service.admin(), unique_email("guest")
+    invite(admin, email)
+    browser.driver.get(f"{service.url}/invitation?token={service.token(email)}")
+    browser.see("invitation")
+    browser.fill(password="password1234567")
+    browser.press()
+    assert "too common" in browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]").text
+    browser.see("invitation-error")
+    refused = browser.complaints()
+    assert all("422" in line for line in refused), refused
+    browser.fill(password=PASSWORD)
+    browser.press()
+    browser.see("invitation-done")
+    assert "Your account is ready" in browser.text()
+    service.client().log_in(email)

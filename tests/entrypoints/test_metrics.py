@@ -284,6 +284,7 @@ def test_arbitrary_requests_add_no_series_and_no_personal_data(service: Service)
         "/verify",
         "/reset",
         "/email",
+        "/invitation",
         "/dev/mail",
         "/dev/mail/{name}",
         "/dev/mail/{name}/html",

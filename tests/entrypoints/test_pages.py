@@ -85,14 +85,14 @@ def test_viewing_a_link_changes_nothing(service: Service) -> None:
 
 def test_page_never_repeats_an_invalid_token(service: Service) -> None:
     client = service.client()
-    for path in ("/verify", "/reset", "/email"):
+    for path in ("/verify", "/reset", "/email", "/invitation"):
         plain = client.get(path, params={"token": "x"}).text
         for evil in EVIL:
             page = client.get(path, params={"token": evil})
             assert page.status_code == 200
             assert page.headers["content-type"] == "text/html; charset=utf-8"
             assert page.text == plain
-            form = {"token": evil, "new_password": "x" * 20, "confirm_password": "x" * 20}
+            form = {"token": evil, "new_password": "x" * 20, "confirm_password": "x" * 20, "password": "x" * 20}
             assert client.post(path, data=form).text == plain
 
 
@@ -143,7 +143,7 @@ def test_page_runs_only_its_own_script(service: Service) -> None:
 def test_refusal_of_a_page_is_a_page(service: Service) -> None:
     client = service.client()
     before = stored_rows(service)
-    for path in ("/verify", "/reset", "/email"):
+    for path in ("/verify", "/reset", "/email", "/invitation"):
         for token in ("", "x", "x" * 3000, "é.é", "a.b.c"):
             page = client.post(path, data={"token": token})
             assert page.status_code == 400, page.text
@@ -187,7 +187,13 @@ def test_page_of_an_expired_link_offers_a_new_one(service: Service) -> None:
     email = registered(service)
     client.post("/v1/password/forgot", json={"email": email})
     user = links.verify(service.token(email, 2), LinkPurpose.RESET).subject
-    for purpose, path in (("verify", "verify"), ("reset", "reset"), ("email", "email"), ("restore", "email")):
+    for purpose, path in (
+        ("verify", "verify"),
+        ("reset", "reset"),
+        ("email", "email"),
+        ("restore", "email"),
+        ("invite", "invitation"),
+    ):
         issued_at = datetime.now(UTC) - LinkPurpose(purpose).lifetime
         token = links.sign(EmailLink(purpose=LinkPurpose(purpose), subject=user, version=0, issued_at=issued_at))
         form = {"token": token, "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
@@ -197,7 +203,7 @@ def test_page_of_an_expired_link_offers_a_new_one(service: Service) -> None:
         ):
             assert page.status_code == status
             assert "<h1>This link has expired</h1>" in page.text
-            assert steps(page.text) == ["Back to Latchkey" if path == "email" else "Send me a link"]
+            assert steps(page.text) == ["Back to Latchkey" if path in {"email", "invitation"} else "Send me a link"]
             assert email not in page.text
 
 

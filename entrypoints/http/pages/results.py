@@ -32,6 +32,10 @@ _DEAD = {
     ),
     ErrorCode.LINK_EXPIRED: ("This link has expired", "Links in emails work for a limited time only."),
 }
+_ADVICE = {
+    "email": "Log in to check the e-mail address of your account, and change it there if needed.",
+    "invitation": "If you have an account, log in. Otherwise ask the person who invited you for a new link.",
+}
 ASK = {
     "verify": Ask(
         "Verify your e-mail address",
@@ -80,7 +84,7 @@ def dead_link(request: AnyRequest, code: ErrorCode, *, status: int) -> Response[
     heading, text = _DEAD[code]
     if form := ASK.get(_path(request)):
         return ask(request, _path(request), status=status, heading=heading, text=f"{text} {form.text}")
-    text = f"{text} Log in to check the e-mail address of your account, and change it there if needed."
+    text = f"{text} {_ADVICE.get(_path(request), _ADVICE['email'])}"
     return page(request, "message.html", status=status, heading=heading, text=text, retry="", step="Back to")
 
 

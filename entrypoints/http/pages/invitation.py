@@ -1,0 +1,80 @@
+"""The page behind the link of an invitation. Looking changes nothing; the button creates the account."""
+
+from litestar import Response
+from litestar.di import NamedDependency
+
+from application.invitations.accept_invitation import AcceptInvitation
+from application.invitations.inspect_invitation import InspectInvitation
+from domain.password import PasswordPolicy
+from domain.rate_limits import Limit
+from domain.refusals import Refusal
+from entrypoints.http.endpoint import get, post
+from entrypoints.http.guard import public
+from entrypoints.http.pages.html import page
+from entrypoints.http.pages.results import done, refused
+from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.request import AnyRequest, client_info_of
+
+
+@get("/invitation", policy=public(query=None))
+async def ask_to_accept(
+    request: AnyRequest,
+    inspect_invitation: NamedDependency[InspectInvitation],
+    policy: NamedDependency[PasswordPolicy],
+) -> Response[str]:
+    token = str(request.query_params.get("token") or "")
+    try:
+        return await _form(request, token, inspect_invitation, policy)
+    except Refusal as refusal:
+        return refused(request, refusal, token=token, seen=True)
+
+
+@post("/invitation", policy=public(query=None, budget=Limit.LINK), status_code=200)
+async def accept_by_button(
+    request: AnyRequest,
+    accept_invitation: NamedDependency[AcceptInvitation],
+    inspect_invitation: NamedDependency[InspectInvitation],
+    policy: NamedDependency[PasswordPolicy],
+) -> Response[str]:
+    form = await request.form()
+    token, password, username = (str(form.get(name) or "") for name in ("token", "password", "username"))
+    try:
+        await accept_invitation(
+            token=token, password=password, username=username or None, client_info=client_info_of(request)
+        )
+    except Refusal as refusal:
+        if refusal.field is None:
+            return refused(request, refusal, token=token)
+        try:
+            return await _form(request, token, inspect_invitation, policy, username=username, refusal=refusal)
+        except Refusal as dead:
+            return refused(request, dead, token=token)
+    return done(request, "Your account is ready", "Log in with your e-mail address and your password.")
+
+
+async def _form(
+    request: AnyRequest,
+    token: str,
+    inspect_invitation: InspectInvitation,
+    policy: PasswordPolicy,
+    *,
+    username: str = "",
+    refusal: Refusal | None = None,
+) -> Response[str]:
+    """The page shows the address, because password managers save the password under it."""
+    invitation = await inspect_invitation(token=token)
+    refusals = () if refusal is None else (refusal, *refusal.others)
+    return page(
+        request,
+        "invitation.html",
+        status=200 if refusal is None else CATALOGUE[refusal.code].status,
+        token=token,
+        email=invitation.email,
+        username=username,
+        errors={one.field: one.detail for one in refusals},
+        min_length=policy.min_length,
+        max_length=policy.max_length,
+    )
+
+
+handlers = [ask_to_accept, accept_by_button]
