@@ -68,6 +68,8 @@ class Limit(StrEnum):
     """Answers to a challenge."""
     FACTOR_CHANGE = "factor_change"
     """Calls that add, change or remove a user's factors, or step up."""
+    FACTOR_ADD = "factor_add"
+    """Factors and sets of recovery codes that are added to a user, from all sessions together."""
     PASSKEY_LOGIN = "passkey_login"
     """Failed logins without a password from a network."""
     PASSKEY_OPTIONS = "passkey_options"
@@ -158,6 +160,8 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.CHALLENGE: (Rate(MOST_ATTEMPTS, 10 * _MINUTES),),
         # A user sets up several devices; each step is a call.
         Limit.FACTOR_CHANGE: (Rate(60, _HOUR),),
+        # Each is mailed. Enough for ten passkeys and an authenticator app, and for a second attempt at some.
+        Limit.FACTOR_ADD: (Rate(20, _DAY),),
         # Signatures cannot be guessed. This stops programs that try.
         Limit.PASSKEY_LOGIN: (Rate(60, _MINUTES),),
         # The sign-in page of a company requests them at each visit, from one address.

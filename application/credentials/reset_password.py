@@ -82,8 +82,10 @@ class ResetPassword:
         return changed
 
     async def _welcome(self, user: User, client_info: ClientInfo) -> None:
-        """The reader of the mail is the owner, and can log in at once despite earlier wrong passwords and codes."""
+        """The reader of the mail is the owner, and can log in at once despite earlier wrong passwords and codes, and
+        add factors despite those of a thief."""
         buckets = recovery_buckets(user.email, user.username, client_info)
+        buckets += (user_bucket(Limit.FACTOR_ADD, user.id),)
         if user.factors and await self._may_release_factors(user):
             buckets += factor_buckets(user.id, client_info)
         await self.rate_limiter.reset(*buckets)

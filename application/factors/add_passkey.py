@@ -53,8 +53,8 @@ class AddPasskey:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> EnrolledFactor:
         """Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`, `passkey_unsuitable`, `factor_exists`,
-        `factor_limit`, `not_verified`, `account_disabled`, `step_up_required`, `token_revoked`, `unavailable` or
-        `malformed`."""
+        `factor_limit`, `not_verified`, `account_disabled`, `step_up_required`, `token_revoked`,
+        `rate_limited`, `unavailable` or `malformed`."""
         called = factor_name(name, default="Passkey")
         async with self.challenges.answer(
             challenge, ChallengePurpose.ADD_PASSKEY, user_id=caller.user_id

@@ -72,7 +72,8 @@ class AddTotp:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> EnrolledFactor:
         """`code` is the first code of the app. Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`,
-        `not_verified`, `account_disabled`, `step_up_required`, `token_revoked`, `unavailable` or `malformed`."""
+        `not_verified`, `account_disabled`, `step_up_required`, `token_revoked`, `rate_limited`,
+        `unavailable` or `malformed`."""
         called = factor_name(name, default="Authenticator app")
         async with self.challenges.answer(challenge, ChallengePurpose.ADD_TOTP, user_id=caller.user_id) as answered:
             context = enrolment_context(caller.user_id, answered.nonce)

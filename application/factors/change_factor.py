@@ -84,12 +84,13 @@ class ReplaceRecoveryCodes:
 
     async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Sequence[str]:
         """Return the new codes; earlier ones stop working. Raises `not_found` for a caller without a factor,
-        `step_up_required`, `account_disabled` or `token_revoked`."""
+        `step_up_required`, `account_disabled`, `token_revoked` or `rate_limited`."""
         async with self.begin() as work:
             user, _ = await self.lock_caller(work, caller)
             if not user.factors:
                 raise Refusal(ErrorCode.NOT_FOUND, "Recovery codes belong to a factor. Add one first.")
-            codes = await self.enrolment.new_recovery_codes(work, user.id, version=user.factor_version + 1)
+            async with self.enrolment.counted(user):
+                codes = await self.enrolment.new_recovery_codes(work, user.id, version=user.factor_version + 1)
             await self.undo_points.add(work, user, ChangeKind.RECOVERY_CODES_REPLACED, client_info=client_info)
             await self.audit.record(
                 work, EventType.RECOVERY_CODES_REPLACED, user.id, by=user.id, client_info=client_info

@@ -1,7 +1,8 @@
 """Steps shared by the enrolment of passkeys and TOTP."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from application.factors.challenges import use_challenge
 from application.factors.ports import NewBytes
 from application.factors.require_fresh import LockCaller
 from application.factors.undo_points import UndoPoints
-from application.ports import Clock, NewId
+from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWork
 from domain.audit import EventType
 from domain.challenge import Challenge
@@ -26,6 +27,8 @@ from domain.factor import (
     RecoveryCode,
     recovery_code_digest,
 )
+from domain.rate_limit_buckets import user_bucket
+from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal, challenge_invalid, unavailable
 from domain.session import EndReason
 from domain.tokens import AccessToken
@@ -45,6 +48,7 @@ class EnrolledFactor:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Enrolment:
     lock_caller: LockCaller
+    rate_limiter: RateLimiter
     audit: Audit
     undo_points: UndoPoints
     clock: Clock
@@ -74,15 +78,16 @@ class Enrolment:
         client_info: ClientInfo,
     ) -> EnrolledFactor:
         """Add a factor to the locked user. A second TOTP replaces the first, which ends all other sessions, because
-        they may have been opened with it. Raises `factor_exists` or `factor_limit`."""
+        they may have been opened with it. Raises `factor_exists`, `factor_limit` or `rate_limited`."""
         factors = await work.factors.by_user(user.id)
         passkeys = sum(one.kind is FactorKind.PASSKEY for one in factors)
         if factor.kind is FactorKind.PASSKEY and passkeys >= MOST_PASSKEYS:
             text = f"An account has at most {MOST_PASSKEYS} passkeys. Remove one first."
             raise Refusal(ErrorCode.FACTOR_LIMIT, text)
         replaced = [one.id for one in factors if one.kind is factor.kind is FactorKind.TOTP]
-        if not await work.factors.add(factor, replacing=replaced):
-            raise Refusal(ErrorCode.FACTOR_EXISTS, "This passkey is already registered.")
+        async with self.counted(user):
+            if not await work.factors.add(factor, replacing=replaced):
+                raise Refusal(ErrorCode.FACTOR_EXISTS, "This passkey is already registered.")
         if replaced:
             await work.sessions.end_all(
                 user.id, now=self.clock(), reason=EndReason.FACTOR_REMOVED, keeping=caller.session_id
@@ -96,6 +101,17 @@ class Enrolment:
             work, EventType.FACTOR_ADDED, user.id, by=user.id, client_info=client_info, detail=factor.kind
         )
         return EnrolledFactor(factor=factor, recovery_codes=codes)
+
+    @asynccontextmanager
+    async def counted(self, user: User) -> AsyncIterator[None]:
+        """Count a change that is mailed to the user, unless it is refused. Raises `rate_limited`. A removal needs no
+        limit: there is one for each addition, and it must not be refused because a thief has added too much."""
+        reservation = await self.rate_limiter.acquire(user_bucket(Limit.FACTOR_ADD, user.id))
+        try:
+            yield
+        except Refusal:
+            await self.rate_limiter.cancel(reservation)
+            raise
 
     async def new_recovery_codes(self, work: UnitOfWork, user_id: UUID, *, version: int) -> Sequence[str]:
         """Replace the user's recovery codes and return the new ones. `version` is the user's next factor version."""

@@ -89,7 +89,7 @@ async def test_every_writing_or_costly_route_names_its_budget(
     assert {path for method, path in without if method not in READING} == set()
     assert {path for _, path in without} <= CHEAP, "decide whether this costs"
     named = {gate.budget for _, _, gate in build.operations}
-    spent_elsewhere = {Limit.NOTICE, Limit.CHALLENGE, Limit.FACTOR_DAY, Limit.FACTOR_RELEASE} | {
+    spent_elsewhere = {Limit.NOTICE, Limit.CHALLENGE, Limit.FACTOR_DAY, Limit.FACTOR_RELEASE, Limit.FACTOR_ADD} | {
         limit for limit in Limit if limit.startswith(("login_", "mail_"))
     }
     assert set(Limit) - named - spent_elsewhere == {Limit.LINK_USE}
