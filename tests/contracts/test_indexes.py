@@ -23,6 +23,7 @@ from adapters.postgres.unit_of_work import PostgresStore
 from adapters.postgres.user_lookup import PostgresUserLookup
 from application.repositories import EMAIL_KEY, USERNAME_KEY, PageCursor
 from domain.email_change import EmailChange
+from domain.invitation import Invitation
 from domain.outbox import DeliveryOutcome
 from domain.retention import RetentionCategory
 from domain.role import Role
@@ -300,6 +301,40 @@ SELECT md5('change' || n)::uuid, md5('user' || 1 + n % 2000)::uuid, 'user' || n 
        'new' || n || '@example.org', 1, :now, CASE WHEN n % 2 = 0 THEN CAST(:now AS timestamptz) END
 FROM generate_series(1, :many) n
 """
+
+
+INVITATIONS = """
+INSERT INTO invitations (id, email, role, invited_by, created_at, user_id, accepted_at, revoked_at)
+SELECT md5('invitation' || n)::uuid, 'user' || 1 + n % 2000 || '@example.org', 'member', md5('user1')::uuid, :now,
+       CASE WHEN n % 2 = 0 THEN md5('user' || n)::uuid END, CASE WHEN n % 2 = 0 THEN CAST(:now AS timestamptz) END,
+       CASE WHEN n % 2 = 1 THEN CAST(:now AS timestamptz) END
+FROM generate_series(1, :many) n
+"""
+
+
+async def test_invitations_are_found_and_changed_by_index(probe: PlanProbe) -> None:
+    async with probe.engine.begin() as connection:
+        await connection.execute(text(INVITATIONS), {"now": NOW, "many": MANY})
+    async with probe.engine.connect() as connection:
+        analyse = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await analyse.execute(text("ANALYZE invitations"))
+    user = await user_of(probe, 8)
+    invitation = Invitation(
+        id=UUID(int=1 << 127), email=user.email, role=Role.MEMBER, invited_by=user.id, created_at=NOW
+    )
+    async with probe.store.begin() as work:
+        assert await work.invitations.lock_email(user.email) is None
+        await work.invitations.add(invitation)
+        assert await work.invitations.by_id(invitation.id) == invitation
+        assert len(await work.invitations.by_user(user)) == 12
+        assert len(await work.invitations.page(limit=50, after=invitation.id)) == 50
+        assert await work.invitations.revoke(invitation.id, now=NOW)
+        assert not await work.invitations.accept(invitation.id, user_id=user.id, now=NOW)
+        await work.users.remove(user.id, now=NOW)
+    await PostgresExpiredRows(probe.database).purge(RetentionCategory.DELETED_USER, now=NOW, after=None, limit=100)
+    plans = [plan for plan in await probe.plans(but="^INSERT") if "invitations" in plan]
+    assert len(plans) >= 7
+    assert by_index(plans)
 
 
 async def test_addresses_are_changed_by_index(probe: PlanProbe) -> None:
