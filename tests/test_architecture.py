@@ -416,6 +416,20 @@ def test_no_file_is_too_long(tmp_path: Path) -> None:
     assert too_long(tmp_path) == ["domain/user.py"]
 
 
+def forks(folder: Path) -> list[str]:
+    """Revisions that more than one migration follows: Alembic would have two heads."""
+    texts = [path.read_text() for path in folder.glob("*.py")]
+    befores = [before for text in texts for before in re.findall(r'^down_revision = "(\w+)"$', text, re.MULTILINE)]
+    return sorted(before for before in set(befores) if befores.count(before) > 1)
+
+
+def test_migrations_form_one_chain(tmp_path: Path) -> None:
+    assert forks(ROOT / "migrations" / "versions") == []
+    for name in ("one", "other"):
+        (tmp_path / f"{name}.py").write_text(f'revision = "{name}"\ndown_revision = "base"\n')
+    assert forks(tmp_path) == ["base"]
+
+
 # -- the import contracts ---------------------------------------------------------------------------------
 
 PLANTED = {
