@@ -126,7 +126,7 @@ def test_first_journey_and_service_client_work_as_written(service: Service, tmp_
     register, journey, admin = blocks(ROOT / "README.md")
     [client] = [it for it in blocks(INTEGRATING) if "clients add" in it]
     databases = {
-        "http://127.0.0.1:8000": service.url,
+        "http://localhost:8000": service.url,
         ".venv/bin/python": shlex.quote(sys.executable),
         "ada@example.org": unique_email(),
     }
