@@ -168,6 +168,7 @@ CALLABLES = {
     "MemoryStore": "its begin is the callable Begin",
     "PostgresBacklog": "what the page of numbers asks",
     "PostgresStore": "its begin is the callable Begin",
+    "PurposeSigner": "what signs links and challenges",
     "Rows": "what the memory adapters share",
     "ZxcvbnWordlist": "the callable that a password policy asks",
 }
