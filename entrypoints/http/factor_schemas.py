@@ -1,7 +1,7 @@
 """Fields and schemas of second factors."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 from uuid import UUID
 
 from litestar.params import PathParameter
@@ -101,9 +101,7 @@ FactorKinds = Annotated[
 ]
 RecoveryCodes = Annotated[
     list[str],
-    documented(
-        "Shown only here. Each works once.", ["MFRG-GZDF-MZTW-Q2LK-NNWG-23TP", "OBYX-E43U-OV3H-O6DZ-PIYT-EMZU"]
-    ),
+    documented("Shown only here. Each works once.", ["MFRGGZDFMZTWQ2LKNNWG23TP", "OBYXE43UOV3HO6DZPIYTEMZU"]),
 ]
 BackedUp = Annotated[bool | None, documented("Whether a passkey is synchronized to other devices.", True)]
 FactorIdInPath = Annotated[UUID, PathParameter(description="The factor's id.")]
@@ -120,36 +118,27 @@ class FactorResponse(Struct, frozen=True, kw_only=True):
     backed_up: BackedUp
 
     @classmethod
-    def of(cls, factor: Factor) -> "FactorResponse":
-        return cls(**_members(factor))
+    def of(cls, factor: Factor, **more: Any) -> Self:
+        return cls(
+            id=factor.id,
+            kind=factor.kind,
+            name=factor.name,
+            created_at=factor.created_at,
+            last_used_at=factor.last_used_at,
+            backed_up=None if factor.passkey is None else factor.passkey.backed_up,
+            **more,
+        )
 
 
-class EnrolledFactorResponse(Struct, frozen=True, kw_only=True):
+class EnrolledFactorResponse(FactorResponse, frozen=True, kw_only=True):
     """A factor. With the first one of an account, also its recovery codes."""
 
-    id: RowId
-    kind: FactorKind
-    name: FactorName
-    created_at: Annotated[datetime, Timestamp]
-    last_used_at: Annotated[datetime | None, Timestamp]
-    backed_up: BackedUp
     recovery_codes: RecoveryCodes | UnsetType = UNSET
 
     @classmethod
-    def of(cls, enrolled: EnrolledFactor) -> "EnrolledFactorResponse":
+    def of_enrolled(cls, enrolled: EnrolledFactor) -> Self:
         codes = enrolled.recovery_codes
-        return cls(**_members(enrolled.factor), recovery_codes=UNSET if codes is None else list(codes))
-
-
-def _members(factor: Factor) -> dict[str, Any]:
-    return {
-        "id": factor.id,
-        "kind": factor.kind,
-        "name": factor.name,
-        "created_at": factor.created_at,
-        "last_used_at": factor.last_used_at,
-        "backed_up": None if factor.passkey is None else factor.passkey.backed_up,
-    }
+        return cls.of(enrolled.factor, recovery_codes=UNSET if codes is None else list(codes))
 
 
 class RecoveryCodeCountResponse(Struct, frozen=True):

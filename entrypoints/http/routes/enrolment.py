@@ -90,7 +90,7 @@ async def finish_passkey(
         name=data.name,
         client_info=client_info_of(request),
     )
-    return EnrolledFactorResponse.of(enrolled)
+    return EnrolledFactorResponse.of_enrolled(enrolled)
 
 
 @post(
@@ -128,7 +128,7 @@ async def finish_totp(
         name=data.name,
         client_info=client_info_of(request),
     )
-    return EnrolledFactorResponse.of(enrolled)
+    return EnrolledFactorResponse.of_enrolled(enrolled)
 
 
 handlers = [begin_passkey, finish_passkey, begin_totp, finish_totp]
