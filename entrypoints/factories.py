@@ -9,7 +9,6 @@ from uuid import UUID
 
 from adapters.caller import Caller, current_caller, serve
 from adapters.factors.encryption_keys import ReloadingKeys
-from adapters.factors.webauthn_passkeys import WebauthnPasskeys
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.memory_rate_limiter import MemoryRateLimiter
@@ -23,6 +22,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
+from application.factors.ports import Passkeys
 from application.mail.ports import Mailer
 from application.ports import Clock
 from domain.password import PasswordPolicy
@@ -51,7 +51,10 @@ def set_request_user(user_id: UUID) -> None:
         caller.user = user_id
 
 
-def make_passkeys(settings: Settings) -> WebauthnPasskeys:
+def make_passkeys(settings: Settings) -> Passkeys:
+    # Only logins and enrolments use it; a process without them saves six megabytes.
+    from adapters.factors.webauthn_passkeys import WebauthnPasskeys
+
     return WebauthnPasskeys(
         rp_id=settings.passkey_domain, rp_name=settings.name, origins=settings.all_passkey_origins
     )

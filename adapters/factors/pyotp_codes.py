@@ -7,7 +7,6 @@ import os
 from datetime import datetime
 
 import pyotp
-import segno
 
 from application.factors.ports import OneTimePasswords
 from domain.factor import TOTP_DIGITS, TOTP_PERIOD, TOTP_WINDOW
@@ -45,6 +44,8 @@ class PyotpCodes(OneTimePasswords):
         return self._totp(secret).provisioning_uri(name=account, issuer_name=self._issuer)
 
     def qr_code(self, uri: str) -> str:
+        import segno  # only enrolments use it
+
         output = io.BytesIO()
         segno.make(uri, error="m", micro=False).save(output, kind="svg", scale=4, xmldecl=False, svgns=True)
         return output.getvalue().decode()
