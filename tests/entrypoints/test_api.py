@@ -24,7 +24,7 @@ LOADED = """
 import gc, sys
 gc.disable()
 import {module}
-print(gc.isenabled(), *{{"aiosmtplib", "aiosmtpd", "alembic", "zxcvbn"}} & set(sys.modules))
+print(gc.isenabled(), *{{"aiosmtplib", "aiosmtpd", "alembic", "segno", "webauthn", "zxcvbn"}} & set(sys.modules))
 """
 
 
