@@ -182,3 +182,18 @@ def test_a_retired_word_is_found_in_the_name_of_a_module() -> None:
 @pytest.mark.parametrize("source", ["import a.Kind", "kind = MailKind.RESET", "f(governs=1)", "ungoverns = 1"])
 def test_other_words_are_left_alone(source: str) -> None:
     assert offences(source, Path("a.py")) == []
+
+
+LONGEST_TEST_NAME = 70
+
+
+def long_test_names(source: str) -> list[str]:
+    names = {name for _, name in defined(ast.parse(source))}
+    return sorted(name for name in names if name.startswith("test_") and len(name) > LONGEST_TEST_NAME)
+
+
+def test_no_name_of_a_test_is_too_long() -> None:
+    assert [
+        name for path in sorted((ROOT / "tests").rglob("*.py")) for name in long_test_names(path.read_text())
+    ] == []
+    assert long_test_names(f"def test_{'a' * LONGEST_TEST_NAME}(): ...")

@@ -176,7 +176,7 @@ async def test_every_link_to_the_old_address_is_void(world: World) -> None:
 # -- other people -----------------------------------------------------------------------------------------
 
 
-async def test_unverified_users_of_the_new_address_are_removed_with_their_sessions(world: World) -> None:
+async def test_unverified_users_of_the_new_address_lose_their_sessions(world: World) -> None:
     squatter = await claim(world, NEW, OTHER_PASSWORD)
     planted = await world.log_in(NEW, OTHER_PASSWORD)
     pending = link(world, squatter, LinkPurpose.VERIFY)
@@ -205,7 +205,7 @@ async def test_an_address_verified_by_another_user_is_not_taken_over(world: Worl
     assert world.store.rows == before
 
 
-async def test_an_unverified_user_with_a_pending_change_is_removed_at_verification(world: World) -> None:
+async def test_unverified_user_with_pending_change_is_removed_at_verification(world: World) -> None:
     """A change that an unverified user has requested does not survive the verification by another user."""
     for prove in (LinkPurpose.VERIFY, LinkPurpose.RESET):
         planted = await claim(world, BOB, PASSWORD)

@@ -37,7 +37,7 @@ async def test_a_resent_link_verifies_the_only_unverified_user(world: World) -> 
     assert await token_of(world, LinkPurpose.VERIFY) == (only.id, only.credential_version)
 
 
-async def test_a_resent_link_among_several_unverified_users_lets_the_owner_choose_a_password(world: World) -> None:
+async def test_resent_link_of_a_shared_address_asks_for_a_password(world: World) -> None:
     await claim(world)
     newest = await claim(world)
     assert await mail_status(world, await queue_mail(world, MailKind.VERIFY)) == (DeliveryOutcome.SENT, "")

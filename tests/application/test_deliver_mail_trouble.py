@@ -213,7 +213,7 @@ class Slow(Mailer):
         await self.act(letter, still_sending)
 
 
-async def test_a_server_that_refuses_us_is_tried_once_per_batch_and_no_mail_is_lost(world: World) -> None:
+async def test_refusing_server_is_tried_once_per_batch_and_loses_no_mail(world: World) -> None:
     attempted: list[RenderedMail] = []
 
     async def turn_away(letter: RenderedMail, _: StillSending) -> None:

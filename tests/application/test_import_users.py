@@ -173,7 +173,7 @@ async def test_an_unverified_user_of_the_address_does_not_prevent_the_import(wor
     assert [user.verified for user in users_of(world)] == [True]
 
 
-async def test_of_two_rows_with_one_address_the_verified_is_imported_and_the_other_listed(world: World) -> None:
+async def test_verified_one_of_two_rows_with_one_address_is_imported(world: World) -> None:
     rows = [
         row(line=1, username="first", verified=False),
         row("Ada@Example.org", line=2, username="second"),

@@ -160,7 +160,7 @@ async def test_new_invitation_replaces_the_open_one(world: World) -> None:
     assert (await world.accept_invitation(token=alive, password=PASSWORD)).id == stored(world, second).user_id
 
 
-async def test_moderator_cannot_replace_or_revoke_an_invitation_of_an_admin_to_a_role(world: World) -> None:
+async def test_moderator_cannot_replace_or_revoke_an_invitation_to_a_role(world: World) -> None:
     admin, moderator = await caller_with(world, Role.ADMIN), await caller_with(world)
     sent = await world.invite(admin, email=ALICE, role=Role.MODERATOR)
     with refused(ErrorCode.FORBIDDEN):

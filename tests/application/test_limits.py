@@ -264,7 +264,7 @@ async def test_after_thirty_wrong_passwords_new_networks_wait_for_a_day(world: W
     assert await enter(world)
 
 
-async def test_networks_with_a_session_have_twenty_reserved_wrong_passwords_a_day(world: World) -> None:
+async def test_networks_with_a_session_have_twenty_reserved_attempts_a_day(world: World) -> None:
     await world.user(ALICE)
     await enter(world, client_info=ClientInfo(ip="2001:db8:1:2::1"))
     await guess_everywhere(world)
@@ -565,9 +565,7 @@ async def test_the_current_password_is_refused_as_the_new_one(world: World, curr
 
 
 @pytest.mark.parametrize("kind", [MailKind.RESET, MailKind.VERIFY])
-async def test_a_network_can_request_three_links_an_hour_and_five_a_day_to_an_address(
-    world: World, kind: MailKind
-) -> None:
+async def test_network_can_request_three_links_an_hour_and_five_a_day(world: World, kind: MailKind) -> None:
     """For known and unknown, verified and unverified addresses."""
     await world.user(ALICE)
     await claim(world, BOB, PASSWORD)
@@ -627,7 +625,7 @@ async def test_sub_addresses_share_the_limit_of_their_mailbox(world: World) -> N
     await world.request_reset(email="alice@sub.example.org", client_info=HERE)
 
 
-async def test_strangers_can_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_links_an_hour(world: World) -> None:
+async def test_strangers_can_cause_twenty_mails_a_day_to_a_mailbox(world: World) -> None:
     """Of any kind, from any number of networks. The rest is reserved for links of the owner."""
     await world.user(ALICE)
     number = 0
@@ -726,7 +724,7 @@ async def test_a_network_may_request_300_mails_an_hour_to_any_mailboxes(world: W
     await world.request_reset(email=ALICE, client_info=THERE)
 
 
-async def test_address_changes_have_a_limit_of_mails_to_the_old_and_each_new_address(world: World) -> None:
+async def test_address_changes_have_mail_limits_for_old_and_new_address(world: World) -> None:
     users = [await world.user(email) for email in (ALICE, BOB)]
     alice, bob = [await world.authenticate((await enter(world, user.email)).access_token) for user in users]
     for number in range(3):
@@ -879,7 +877,7 @@ async def test_of_a_hundred_concurrent_invalid_links_twenty_are_checked(world: W
 # -- clients ----------------------------------------------------------------------------------------------
 
 
-async def test_after_twenty_wrong_client_secrets_a_network_has_to_wait_but_no_client(world: World) -> None:
+async def test_wrong_client_secrets_limit_the_network_but_no_client(world: World) -> None:
     client, secret = await world.add_client(name="billing")
     for number in range(20):
         with refused(ErrorCode.INVALID_CREDENTIALS):

@@ -261,7 +261,7 @@ async def test_users_who_register_one_address_concurrently_all_log_in(world: Wor
         assert await error_code_of(world.log_in(ALICE, password)) is None
 
 
-async def test_passwords_of_other_users_of_an_address_are_void_after_verification(world: World) -> None:
+async def test_passwords_of_unverified_users_are_void_after_verification(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     await world.user(ALICE)
     assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS

@@ -55,7 +55,7 @@ async def test_the_list_contains_active_sessions_newest_first(world: World) -> N
     assert await listed(world) == [pairs[2].session_id]
 
 
-async def test_a_session_shows_the_client_of_its_login_and_the_time_of_its_last_refresh(world: World) -> None:
+async def test_session_shows_client_of_login_and_time_of_last_refresh(world: World) -> None:
     await world.user(ALICE)
     opened_at = world.clock()
     pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
@@ -129,7 +129,7 @@ async def test_ending_an_expired_session_is_no_event(world: World) -> None:
     assert EventType.SESSION_ENDED not in actions_of(world, alice)
 
 
-async def test_of_many_concurrent_ends_of_a_session_all_succeed_and_one_is_an_event(world: World) -> None:
+async def test_concurrent_ends_of_a_session_succeed_with_one_event(world: World) -> None:
     alice = await world.user(ALICE)
     caller, pair = await world.caller(), await world.log_in()
     outcomes = await run_concurrently([lambda: world.revoke_own_session(caller, pair.session_id)] * 10)

@@ -29,7 +29,7 @@ def test_owner_of_the_mailbox_recovers_from_a_thief() -> None:
     run_thefts(Theft, 150, acts=25)
 
 
-def test_owner_recovers_with_their_factors_from_a_thief_who_changes_factors() -> None:
+def test_owner_recovers_their_factors_from_a_thief() -> None:
     run_thefts(FactorTheft, 60, acts=12)
 
 

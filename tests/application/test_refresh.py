@@ -113,7 +113,7 @@ async def test_reuse_of_an_older_token_ends_the_session_and_notifies_the_owner(
     assert len(queued_mails(world, MailKind.SESSION_STOLEN)) == 1
 
 
-async def test_reuse_of_an_unverified_users_token_ends_the_session_without_a_mail(world: World) -> None:
+async def test_reuse_of_an_unverified_users_token_sends_no_mail(world: World) -> None:
     """An attacker with an unverified account can cause any number of reuses."""
     await claim(world, ALICE, PASSWORD)
     pairs = await rotated(world, 2)

@@ -32,7 +32,7 @@ async def test_the_owner_of_a_verified_address_gets_a_notice_and_nothing_changes
     assert (mail.kind, mail.recipient, mail.user_id) == (MailKind.ALREADY_REGISTERED, ALICE, None)
 
 
-async def test_known_and_unknown_addresses_get_the_same_response_at_the_same_cost(world: World) -> None:
+async def test_known_and_unknown_addresses_get_the_same_response_and_cost(world: World) -> None:
     await world.user(ALICE)
     prices = []
     for email in (ALICE, BOB):

@@ -174,7 +174,7 @@ async def test_a_link_of_one_user_is_void_for_another(world: World) -> None:
     assert await world.log_in(BOB)
 
 
-async def test_a_reset_of_an_unverified_user_verifies_the_address_and_removes_the_others(world: World) -> None:
+async def test_reset_of_an_unverified_user_verifies_it_and_removes_others(world: World) -> None:
     rival = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     planted = await world.log_in(ALICE)
     made = await claim(world, ALICE, "a passphrase that was forgotten")
@@ -204,7 +204,7 @@ async def test_a_planted_password_and_session_are_void_after_a_reset(world: Worl
         await world.verify(token=pending)
 
 
-async def test_an_unverified_user_cannot_reset_once_another_has_verified_the_address(world: World) -> None:
+async def test_unverified_user_cannot_reset_after_another_has_verified(world: World) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.RESET)
     winner = await claim(world, ALICE, PASSWORD)
     await world.verify(token=link(world, winner, LinkPurpose.VERIFY))

@@ -250,7 +250,7 @@ async def test_password_change_does_not_keep_a_step_up(world: World) -> None:
     assert session_of(world, pair).authentication == login
 
 
-async def test_session_from_before_the_factor_is_not_elevated_by_a_password_change(world: World) -> None:
+async def test_password_change_does_not_elevate_a_session_without_factor(world: World) -> None:
     owner = await factor_owner(world)
     earlier = FactorOwner(world=world, user=owner.user, caller=await world.caller(ALICE))
     await owner.enrol(TOTP)

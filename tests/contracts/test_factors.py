@@ -308,7 +308,7 @@ async def test_restore_keeps_used_steps_and_counters(harness: StoreHarness) -> N
         assert restored.passkey.sign_count == 5
 
 
-async def test_restore_leads_later_undo_points_and_address_changes_to_its_version(harness: StoreHarness) -> None:
+async def test_restore_moves_later_undo_points_and_changes_to_its_version(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     points = [replace(undo_point(user), factor_version=version) for version in (1, 2, 3)]
     theirs = replace(undo_point(other), factor_version=3)

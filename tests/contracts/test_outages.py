@@ -140,7 +140,7 @@ async def test_restart_costs_at_most_one_caller_a_dead_connection(
 
 
 @pytest.mark.parametrize("moment", ["before it asks", "while it waits", "before it is done"])
-async def test_a_database_killed_during_a_unit_of_work_refuses_and_publishes_nothing(
+async def test_database_killed_during_a_unit_of_work_publishes_nothing(
     own_postgres: engines.Postgres, moment: str
 ) -> None:
     async with database_at(own_postgres.url) as database:

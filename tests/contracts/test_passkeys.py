@@ -17,10 +17,10 @@ from domain.refusals import ErrorCode, Refusal
 from domain.user import User
 from tests.support.authenticator import BACKED_UP, BACKUP_ELIGIBLE, EXTENDED
 from tests.support.cose import EDDSA, ES256, RS256, algorithm_of
+from tests.support.forged_passkeys import ALL, Twist
+from tests.support.forged_passkeys.twist import client_data, client_data_bytes, flags
 from tests.support.forging import NOW
 from tests.support.passkeys import NEW_KEYS, ORIGIN, RP_ID, authenticator
-from tests.support.twisted_passkeys import ALL, Twist
-from tests.support.twisted_passkeys.twist import client_data, client_data_bytes, flags
 
 PASSKEYS = WebauthnPasskeys(rp_id=RP_ID, rp_name="Latchkey", origins=["https://www.example.org:444", ORIGIN])
 USER = User.registered(id=uuid7(), email="alice@example.org", username=None, password_hash="x", now=NOW)
@@ -29,7 +29,7 @@ CREATION, REQUEST = PASSKEYS.creation_options(USER, NONCE, exclude=[]), PASSKEYS
 
 
 @pytest.mark.parametrize("twist", [twist for twist in ALL if twist.step == "registration"], ids=str)
-def test_twisted_registration_is_refused(twist: Twist) -> None:
+def test_forged_registration_is_refused(twist: Twist) -> None:
     credential = twist.credential(authenticator(twist.algorithm), CREATION)
     with pytest.raises(Refusal) as caught:
         PASSKEYS.verify_registration(credential, NONCE)
@@ -38,7 +38,7 @@ def test_twisted_registration_is_refused(twist: Twist) -> None:
 
 
 @pytest.mark.parametrize("twist", [twist for twist in ALL if twist.step == "login"], ids=str)
-def test_twisted_assertion_is_refused(twist: Twist) -> None:
+def test_forged_assertion_is_refused(twist: Twist) -> None:
     device = authenticator(twist.algorithm)
     passkey = PASSKEYS.verify_registration(device.create(CREATION), NONCE)
     credential = twist.credential(device, REQUEST)

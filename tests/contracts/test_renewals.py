@@ -41,7 +41,7 @@ async def lock_session(connection: AsyncConnection, session: Session) -> None:
     await connection.execute(select(sessions.c.id).where(sessions.c.id == session.id).with_for_update())
 
 
-async def test_concurrent_refreshes_share_statements_and_each_gets_its_own_session(
+async def test_concurrent_refreshes_share_statements_but_not_sessions(
     harness: StoreHarness, database: Database
 ) -> None:
     people = [await harness.user(f"user{number}@example.org") for number in range(40)]

@@ -48,7 +48,7 @@ def test_session_never_outlives_its_absolute_lifetime() -> None:
 
 
 @given(GAPS)
-def test_a_refresh_advances_generation_and_idle_timeout_but_not_the_maximum_age(gaps: list[timedelta]) -> None:
+def test_refresh_advances_generation_and_idle_timeout_but_not_maximum_age(gaps: list[timedelta]) -> None:
     session, now = renewed(gaps)
     assert session.generation == 1 + len(gaps)
     assert (session.id, session.user_id, session.created_at) == (UUID(int=1), UUID(int=2), NOW)

@@ -16,8 +16,7 @@ from tests.support.authenticator import (
     Assertion,
     Creation,
 )
-from tests.support.passkeys import ORIGIN, RP_ID
-from tests.support.twisted_passkeys.twist import (
+from tests.support.forged_passkeys.twist import (
     Parts,
     Twist,
     data,
@@ -26,6 +25,7 @@ from tests.support.twisted_passkeys.twist import (
     flipped,
     in_both,
 )
+from tests.support.passkeys import ORIGIN, RP_ID
 
 _HASH = sha256(RP_ID.encode()).digest()
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support.authenticator import Creation
 from tests.support.cose import EDDSA, ES256, RS256, cose_parameters
-from tests.support.twisted_passkeys.twist import Twist
+from tests.support.forged_passkeys.twist import Twist
 
 Parameters = dict[Any, Any]
 NAMES = {ES256: "ES256", EDDSA: "EdDSA", RS256: "RS256"}

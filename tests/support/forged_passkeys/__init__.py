@@ -1,6 +1,6 @@
 """Several hundred ceremonies of WebAuthn, each valid except for one change."""
 
-from tests.support.twisted_passkeys import (
+from tests.support.forged_passkeys import (
     attestation,
     authenticator_data,
     client_data,
@@ -8,7 +8,7 @@ from tests.support.twisted_passkeys import (
     public_keys,
     signatures,
 )
-from tests.support.twisted_passkeys.twist import Twist
+from tests.support.forged_passkeys.twist import Twist
 
 ALL: list[Twist] = [
     *client_data.TWISTS,

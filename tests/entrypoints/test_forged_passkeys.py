@@ -8,10 +8,10 @@ import httpx
 
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.factor_users import add_passkey
+from tests.support.forged_passkeys import ALL, Twist
 from tests.support.passkeys import NEW_KEYS
 from tests.support.service import Client, Service, code
 from tests.support.sweeping import stored_rows
-from tests.support.twisted_passkeys import ALL, Twist
 
 
 def chosen() -> Iterator[Twist]:
@@ -31,7 +31,7 @@ def sent(client: Client, path: str, twist: Twist, device: SoftwareAuthenticator)
     return client.post(path, content=json.dumps(body), headers=headers)
 
 
-def test_twisted_ceremonies_are_refused_over_http(service: Service) -> None:
+def test_forged_ceremonies_are_refused_over_http(service: Service) -> None:
     origin = f"http://localhost:{urlsplit(service.url).port}"
     devices = {algorithm: SoftwareAuthenticator(origin=origin, new_key=new) for algorithm, new in NEW_KEYS.items()}
     for device in devices.values():

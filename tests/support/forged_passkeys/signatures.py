@@ -19,9 +19,9 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from tests.support.authenticator import Assertion, Json
 from tests.support.cose import EDDSA, ES256, RS256, PrivateKey, sign
+from tests.support.forged_passkeys.public_keys import NAMES
+from tests.support.forged_passkeys.twist import Twist, flipped
 from tests.support.forging import P256_ORDER
-from tests.support.twisted_passkeys.public_keys import NAMES
-from tests.support.twisted_passkeys.twist import Twist, flipped
 
 _OTHERS: dict[int, PrivateKey] = {
     ES256: generate_private_key(SECP256R1()),

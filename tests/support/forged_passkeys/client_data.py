@@ -3,8 +3,8 @@
 import json
 
 from tests.support.authenticator import Response
+from tests.support.forged_passkeys.twist import Parts, Twist, client_data, client_data_bytes, in_both
 from tests.support.passkeys import ORIGIN
-from tests.support.twisted_passkeys.twist import Parts, Twist, client_data, client_data_bytes, in_both
 
 
 def _without(name: str) -> Parts:

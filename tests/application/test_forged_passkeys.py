@@ -4,8 +4,8 @@ import pytest
 
 from domain.refusals import ErrorCode, Refusal
 from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.forged_passkeys import ALL, Twist
 from tests.support.passkeys import NEW_KEYS, authenticator, log_in_with_passkey, user_with_passkey
-from tests.support.twisted_passkeys import ALL, Twist
 from tests.support.use_cases import ALICE
 from tests.support.world import World
 
@@ -15,7 +15,7 @@ KINDS = sorted({twist.kind for twist in ALL})
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_twisted_ceremony_writes_nothing(kind: str) -> None:
+async def test_forged_ceremony_writes_nothing(kind: str) -> None:
     world = World(limited=False)
     await world.user(ALICE)
     caller = await world.caller(ALICE)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from tests.support.authenticator import Assertion, Creation, Json
-from tests.support.twisted_passkeys.twist import Step, Twist
+from tests.support.forged_passkeys.twist import Step, Twist
 
 _FIELDS: dict[Step, list[str]] = {
     "registration": ["clientDataJSON", "attestationObject"],

@@ -8,7 +8,7 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from tests.support.authenticator import Creation, Json
 from tests.support.cose import EDDSA, ES256, RS256
-from tests.support.twisted_passkeys.twist import Twist, flipped
+from tests.support.forged_passkeys.twist import Twist, flipped
 
 _OTHER = generate_private_key(SECP256R1())
 
