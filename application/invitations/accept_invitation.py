@@ -68,14 +68,11 @@ class AcceptInvitation:
             raise link_invalidated()
         if not await work.invitations.accept(invitation.id, user_id=user.id, now=now):
             raise link_invalidated()
-        holder = None if user.username is None else await work.users.by_username(user.username)
-        if holder is not None and holder.verified:
-            raise username_taken()
         await work.users.add(replace(user, role=invitation.role))
         verification = await work.users.verify_email(user.id, credential_version=user.credential_version, now=now)
         if verification is None:
             raise link_invalidated()
-        if verification.user.username != user.username:  # another user took it at the same moment
+        if verification.user.username != user.username:  # it belongs to a verified user
             raise username_taken()
         detail = f"as {invitation.role}, invited by {invitation.invited_by}"
         await self.audit.record(work, EventType.INVITATION_ACCEPTED, user.id, client_info=client_info, detail=detail)

@@ -92,6 +92,7 @@ async def test_a_link_can_be_described_before_it_is_used(world: World) -> None:
         LinkPurpose.RESET: None,
         LinkPurpose.EMAIL: LinkPurpose.EMAIL,
         LinkPurpose.RESTORE: LinkPurpose.RESTORE,
+        LinkPurpose.INVITE: None,
     }
     assert world.follow_email_link.purpose("nonsense") is None
     assert world.store.rows == before

@@ -9,12 +9,13 @@ import anyio
 import pytest
 
 from adapters.postgres.database import Database
-from domain.invitation import InvitationStatus
+from application.repositories import UnitOfWork
+from domain.invitation import Invitation, InvitationStatus
 from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.tokens import AccessToken
-from tests.support.store_harness import run_concurrently
+from tests.support.store_harness import NOW, run_concurrently
 from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -66,24 +67,36 @@ async def test_of_concurrent_acceptances_one_creates_a_user(world: World, admin:
         assert [(hit.user.verified, hit.user.role) for hit in hits] == [(True, Role.MODERATOR)]
 
 
-async def test_acceptance_waits_for_a_change_of_the_inviter(world: World, admin: AccessToken) -> None:
-    token = token_for(world, (await world.invite(admin, email="guest@example.org", role=Role.ADMIN)).id)
-    locked, outcomes = anyio.Event(), list[Counter[str]]()
+async def demote(work: UnitOfWork, invitation: Invitation) -> None:
+    await work.users.lock(invitation.invited_by)
+    await work.users.set_role(invitation.invited_by, Role.MODERATOR)
 
-    async def demote() -> None:
+
+async def revoke(work: UnitOfWork, invitation: Invitation) -> None:
+    assert await work.invitations.revoke(invitation.id, now=NOW)
+
+
+@pytest.mark.parametrize("change", [demote, revoke])
+async def test_acceptance_waits_for_a_change_that_is_not_committed(
+    world: World, admin: AccessToken, change: Callable[[UnitOfWork, Invitation], Awaitable[None]]
+) -> None:
+    sent = await world.invite(admin, email="guest@example.org", role=Role.ADMIN)
+    accept = partial(world.accept_invitation, token=token_for(world, sent.id), password=PASSWORD)
+    changed, outcomes = anyio.Event(), list[Counter[str]]()
+
+    async def change_slowly() -> None:
         async with world.begin() as work:
-            await work.users.lock(admin.user_id)
-            await work.users.set_role(admin.user_id, Role.MODERATOR)
-            locked.set()
+            await change(work, sent)
+            changed.set()
             await anyio.sleep(0.1)
 
-    async def accept() -> None:
-        await locked.wait()
-        outcomes.append(await outcomes_of(partial(world.accept_invitation, token=token, password=PASSWORD)))
+    async def accept_meanwhile() -> None:
+        await changed.wait()
+        outcomes.append(await outcomes_of(accept))
 
     async with anyio.create_task_group() as group:
-        group.start_soon(demote)
-        group.start_soon(accept)
+        group.start_soon(change_slowly)
+        group.start_soon(accept_meanwhile)
     assert outcomes == [{"link_invalid": 1}]
 
 
