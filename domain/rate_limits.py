@@ -90,6 +90,8 @@ class Limit(StrEnum):
     """Sessions that a user ends from one session."""
     INVITE = "invite"
     """Invitations by a moderator or an admin."""
+    SESSION_TOKEN = "session_token"
+    """Access tokens for scripts of a browser session."""
     ADMINISTER = "administer"
     """Changes of other users by a moderator or an admin."""
 
@@ -99,7 +101,7 @@ PER_USER_LIMITS = frozenset(
 )
 """Counted for each calling user, before the request is handled."""
 
-PER_SESSION_LIMITS = frozenset({Limit.SESSION_END, Limit.FACTOR_CHANGE})
+PER_SESSION_LIMITS = frozenset({Limit.SESSION_END, Limit.SESSION_TOKEN, Limit.FACTOR_CHANGE})
 """Counted for each calling session: the thief of one session must not use up the limit that the owner needs to end
 it."""
 
@@ -182,6 +184,8 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.SESSION_END: (Rate(200, 10 * _MINUTES),),
         # A school invites 200 pupils. A thief of a moderator's session must not send spam.
         Limit.INVITE: (Rate(200, _HOUR), Rate(500, _DAY)),
+        # Each tab of a page gets one when it opens, and another every ten minutes.
+        Limit.SESSION_TOKEN: (Rate(120, 10 * _MINUTES),),
         # A script deletes a thousand spam accounts in 17 minutes.
         Limit.ADMINISTER: (Rate(60, _MINUTES),),
     }

@@ -1,6 +1,7 @@
 """Sessions. A session is one row from login to logout, however often it is refreshed."""
 
-from dataclasses import dataclass, replace
+import hashlib
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
@@ -11,6 +12,10 @@ from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 ENDED = 2**31 - 1
 """The `min_generation` of a session that has ended: no generation is valid."""
+SECRET_LENGTH = 32
+"""Random bytes in the cookie of a browser session."""
+TOUCH = timedelta(minutes=10)
+"""How often using a browser session restarts its idle timeout, at most."""
 
 
 class EndReason(StrEnum):
@@ -52,7 +57,10 @@ class Lifetimes:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """`generation` grows by 1 with each refresh. Access tokens of a generation below `min_generation` are revoked.
-    `authentication` is that of the login; a step-up does not change it."""
+    `authentication` is that of the login; a step-up does not change it.
+
+    A browser session has no refresh tokens. Its cookie holds a secret, of which `secret_digest` is the SHA-256; None
+    for other sessions. `secret` is known only to the process that opens the session, and is not stored."""
 
     id: UUID
     user_id: UUID | None
@@ -65,6 +73,8 @@ class Session:
     end_reason: EndReason | None = None
     client_info: ClientInfo = UNKNOWN_CLIENT
     authentication: Authentication
+    secret_digest: bytes | None = field(default=None, repr=False)
+    secret: bytes = field(default=b"", repr=False, compare=False)
 
     @classmethod
     def opened(
@@ -76,8 +86,9 @@ class Session:
         lifetimes: Lifetimes,
         client_info: ClientInfo = UNKNOWN_CLIENT,
         authentication: Authentication | None = None,
+        secret: bytes = b"",
     ) -> Self:
-        """`authentication` is None for a password at `now`."""
+        """`authentication` is None for a password at `now`. With a `secret`, it is a browser session."""
         return cls(
             id=id,
             user_id=user_id,
@@ -86,6 +97,8 @@ class Session:
             expires_at=now + min(lifetimes.refresh, lifetimes.session),
             client_info=client_info,
             authentication=authentication or Authentication.by_password(now),
+            secret_digest=digest_of(secret) if secret else None,
+            secret=secret,
         )
 
     def alive(self, now: datetime) -> bool:
@@ -112,6 +125,16 @@ class Session:
             expires_at=min(now + lifetimes.refresh, self.created_at + lifetimes.session),
         )
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether a browser session that is used now has to be stored as `resumed`."""
+        return self.generation < self.min_generation or now - self.rotated_at >= TOUCH
+
+    def resumed(self, *, now: datetime, lifetimes: Lifetimes) -> Self:
+        """The browser session when it is used. The idle timeout restarts, and access tokens that are revoked later
+        are told apart from those that were revoked before."""
+        moved = self.advanced(now=now, lifetimes=lifetimes)
+        return replace(moved, generation=max(self.generation, self.min_generation))
+
     def ended(self, *, now: datetime, reason: EndReason) -> Self:
         return replace(self, ended_at=now, end_reason=reason)
 
@@ -120,5 +143,14 @@ class Session:
         return replace(self, min_generation=self.generation + 1)
 
     @property
+    def is_browser(self) -> bool:
+        return self.secret_digest is not None
+
+    @property
     def effective_min_generation(self) -> int:
         return self.min_generation if self.ended_at is None else ENDED
+
+
+def digest_of(secret: bytes) -> bytes:
+    """What is stored of the secret of a browser session. It is random, so a plain SHA-256 suffices."""
+    return hashlib.sha256(secret).digest()

@@ -73,3 +73,11 @@ class SteppedUpToken:
     access_token: str = field(repr=False)
     expires_in: int
     authentication: Authentication
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrowserToken:
+    """An access token that a browser session gets for scripts. It cannot be refreshed. `expires_in` is in seconds."""
+
+    access_token: str = field(repr=False)
+    expires_in: int

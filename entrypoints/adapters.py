@@ -18,10 +18,13 @@ from adapters.postgres.user_lookup import PostgresUserLookup
 from adapters.redis.dramatiq_queue import DramatiqNudge
 from adapters.redis.lost_revocations import LostRevocations
 from adapters.revocations import CachedRevocationCheck
+from adapters.tokens.caller_cache import LruCallerCache
 from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
+from adapters.tokens.cookie_codec import ItsDangerousCookieCodec
 from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
+from adapters.tokens.return_signer import ItsDangerousReturnSigner
 from adapters.translations.catalogues import PoTranslations
 from adapters.uuid7 import uuid7
 from domain.session import Lifetimes
@@ -73,6 +76,9 @@ class Adapters(containers.DeclarativeContainer):
     access_codec = providers.ThreadSafeSingleton(factories.make_access_codec, settings, signing_keys, clock)
     jwks, claims = access_codec.provided.jwks, access_codec.provided.claims
     refresh_codec = providers.ThreadSafeSingleton(ItsDangerousRefreshCodec, secrets=settings.provided.secret_keys)
+    cookie_codec = providers.ThreadSafeSingleton(ItsDangerousCookieCodec, secrets=settings.provided.secret_keys)
+    caller_cache = providers.ThreadSafeSingleton(LruCallerCache)
+    return_signer = providers.ThreadSafeSingleton(ItsDangerousReturnSigner, secrets=settings.provided.secret_keys)
     links = providers.ThreadSafeSingleton(ItsDangerousLinkSigner, secrets=settings.provided.secret_keys)
     challenge_signer = providers.ThreadSafeSingleton(
         ItsDangerousChallengeSigner, secrets=settings.provided.secret_keys

@@ -69,6 +69,9 @@ from application.profile.show_me import ShowMe
 from application.registration.register import Register
 from application.registration.verify import Verify
 from application.sessions.authenticate import Authenticate
+from application.sessions.authenticate_cookie import AuthenticateCookie
+from application.sessions.issue_cookie import IssueCookie
+from application.sessions.issue_session_token import IssueSessionToken
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
@@ -127,6 +130,11 @@ class Container(Adapters):
     login_with_factor = use_case(LoginWithFactor)
     passkey_login_options = use_case(PasskeyLoginOptions)
     login_with_passkey = use_case(LoginWithPasskey)
+    issue_cookie = use_case(IssueCookie)
+    open_browser_session = use_case(OpenSession, session_secret=Adapters.new_bytes)
+    sign_in = use_case(Login, open_session=open_browser_session, issue=issue_cookie)
+    sign_in_with_factor = use_case(LoginWithFactor, open_session=open_browser_session, issue=issue_cookie)
+    sign_in_with_passkey = use_case(LoginWithPasskey, open_session=open_browser_session, issue=issue_cookie)
     list_factors = use_case(ListFactors)
     passkey_options = use_case(PasskeyOptions)
     add_passkey = use_case(AddPasskey)
@@ -148,10 +156,13 @@ class Container(Adapters):
     list_sessions = use_case(ListSessions)
     revoke_own_session = use_case(RevokeOwnSession)
     authenticate = use_case(Authenticate)
+    authenticate_cookie = use_case(AuthenticateCookie)
+    issue_session_token = use_case(IssueSessionToken)
     show_me = use_case(ShowMe)
     change_username = use_case(ChangeUsername)
     reset_password = use_case(ResetPassword)
     change_password = use_case(ChangePassword)
+    change_password_in_browser = use_case(ChangePassword, session_secret=Adapters.new_bytes, issue=issue_cookie)
     change_email = use_case(ChangeEmail)
     confirm_email = use_case(ConfirmEmail)
     restore_email = use_case(RestoreEmail)

@@ -1,6 +1,7 @@
 """Sessions in a dictionary. The domain advances them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from anyio.lowlevel import checkpoint
 from adapters.memory.rows import Rows
 from application.repositories import Sessions
 from domain.audit import AuditEvent
-from domain.session import ENDED, EndReason, Session
+from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
 
 
@@ -27,7 +28,7 @@ class MemorySessions(Sessions):
             return None
         if (user.credential_version, user.factor_version) != (credential_version, factor_version):
             return None
-        self._rows.sessions[session.id] = session
+        self._rows.sessions[session.id] = replace(session, secret=b"")
         self._rows.events[event.id] = event
         return user
 
@@ -47,6 +48,16 @@ class MemorySessions(Sessions):
     async def by_id_at(self, session_id: UUID, *, now: datetime) -> tuple[Session, datetime] | None:
         session = await self.by_id(session_id)
         return None if session is None else (session, now)
+
+    async def resume(self, session_id: UUID, *, now: datetime, lifetimes: Lifetimes) -> tuple[Session, User] | None:
+        session = await self.by_id(session_id)
+        user = None if session is None or session.user_id is None else self._rows.users.get(session.user_id)
+        if session is None or user is None or not session.is_browser:
+            return None
+        if session.alive(now) and session.is_due(now):
+            session = session.resumed(now=now, lifetimes=lifetimes)
+            self._rows.sessions[session_id] = session
+        return session, user
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if session.alive(now)]

@@ -115,6 +115,7 @@ def session_of(row: Row) -> Session:
         end_reason=EndReason(reason) if reason in _REASONS else None,
         client_info=ClientInfo(ip=row["ip"], user_agent=row["user_agent"]),
         authentication=_authentication_of(row),
+        secret_digest=row["secret_digest"],
     )
 
 
@@ -137,6 +138,7 @@ def row_of_session(session: Session) -> dict[str, Any]:
         "ip": session.client_info.ip,
         "amr": [method.value for method in session.authentication.methods],
         "authenticated_at": session.authentication.at,
+        "secret_digest": session.secret_digest,
     }
 
 

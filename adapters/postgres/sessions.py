@@ -23,13 +23,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import INET
 
 from adapters.postgres.audit_events import event_parameters, insert_event_cte
+from adapters.postgres.browser_sessions import resume
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import MIN_GENERATION, among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, username_key, users
 from application.repositories import Sessions
 from domain.audit import AuditEvent
-from domain.session import ENDED, EndReason, Session
+from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
 
 
@@ -49,6 +50,7 @@ _ADDED = (
     "ip",
     "amr",
     "authenticated_at",
+    "secret_digest",
 )
 
 # Compiled once: building the statements of a login or logout costs more than sending them.
@@ -151,6 +153,9 @@ class PostgresSessions(Sessions):
     async def by_id_at(self, session_id: UUID, *, now: datetime) -> tuple[Session, datetime] | None:
         row = await self._connection.fetch_row(_BY_ID_AT, session=session_id)
         return None if row is None else (session_of(row), row["at"] or now)
+
+    async def resume(self, session_id: UUID, *, now: datetime, lifetimes: Lifetimes) -> tuple[Session, User] | None:
+        return await resume(self._connection, session_id, now=now, lifetimes=lifetimes)
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         # Filtered in the query, because a user may have any number of ended sessions.

@@ -1,14 +1,16 @@
 """Change the password with the current one. All sessions end; the caller gets a new one."""
 
 from dataclasses import dataclass
+from typing import Generic
 
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
+from application.factors.ports import NewBytes
 from application.factors.require_fresh import LockCaller
 from application.factors.undo_points import UndoPoints
 from application.ports import Clock, Hasher, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
-from application.sessions.issue_tokens import IssueTokens
+from application.sessions.ports import Issue, Result
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import ChangeKind
@@ -16,13 +18,13 @@ from domain.password import PasswordPolicy, normalize_password
 from domain.rate_limit_buckets import user_bucket
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
-from domain.session import EndReason, Lifetimes, Session
-from domain.tokens import AccessToken, TokenPair
+from domain.session import SECRET_LENGTH, EndReason, Lifetimes, Session
+from domain.tokens import AccessToken
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangePassword:
+class ChangePassword(Generic[Result]):
     """Limits successful changes per user. Otherwise a thief of the password could lock the owner out again and
     again."""
 
@@ -32,12 +34,13 @@ class ChangePassword:
     rate_limiter: RateLimiter
     hasher: Hasher
     policy: PasswordPolicy
-    issue: IssueTokens
+    issue: Issue[Result]
     lifetimes: Lifetimes
     audit: Audit
     undo_points: UndoPoints
     clock: Clock
     new_id: NewId
+    session_secret: NewBytes | None = None
 
     async def __call__(
         self,
@@ -47,7 +50,7 @@ class ChangePassword:
         new_password: str,
         confirm_password: str | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
-    ) -> TokenPair:
+    ) -> Result:
         """Raises `invalid_credentials`, `password_weak`, `password_mismatch`, `account_disabled`, `token_revoked`,
         `step_up_required` or `rate_limited`."""
         async with self.begin() as work:
@@ -85,6 +88,7 @@ class ChangePassword:
                 client_info=client_info,
                 # That of the login: a step-up must not continue in a session that can be refreshed.
                 authentication=current.authentication if locked_user.factors else None,
+                secret=b"" if self.session_secret is None else self.session_secret(SECRET_LENGTH),
             )
             changed = await work.users.replace_password(
                 user.id, password_hash, credential_version=user.credential_version

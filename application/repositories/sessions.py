@@ -33,6 +33,11 @@ class Sessions(Protocol):
         processes differ. Computed from the clock of the database; `now` if the difference is unknown."""
         ...
 
+    async def resume(self, session_id: UUID, *, now: datetime, lifetimes: Lifetimes) -> tuple[Session, User] | None:
+        """A browser session, possibly ended, and its user, both as stored at one moment after the call. Restarts the
+        idle timeout of a live one, at most once in `TOUCH`. None if there is no such browser session."""
+        ...
+
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         """The user's live sessions, newest first."""
         ...

@@ -21,7 +21,11 @@ class Authenticate:
     async def __call__(self, text: str, *, role: Role | None = None, enrolling: bool = False) -> AccessToken:
         """With `enrolling`, a user who must have a factor needs none yet. Raises `token_invalid`, `token_expired`,
         `token_revoked`, `factor_required`, `not_verified` or `role_required`."""
-        caller = self.access_codec.decode(text)
+        return await self.admit(self.access_codec.decode(text), role=role, enrolling=enrolling)
+
+    async def admit(self, caller: AccessToken, *, role: Role | None = None, enrolling: bool = False) -> AccessToken:
+        """The checks after decoding. Raises `token_revoked`, `factor_required`, `not_verified` or
+        `role_required`."""
         if caller.generation < await self.revocations.min_generation(caller.session_id):
             raise token_revoked()
         if self.factor_required_from is not None and not enrolling:

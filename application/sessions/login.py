@@ -1,35 +1,35 @@
 """Log in with a password. An unknown user and a wrong password get the same response, after the same time."""
 
 from dataclasses import dataclass
+from typing import Generic
 
 from application.credentials.check_password import CheckPassword
 from application.factors.challenges import Challenges
 from application.factors.ports import Passkeys
 from application.ports import Clock, Hasher
 from application.repositories import UnitOfWork, UnitOfWorkFactory
-from application.sessions.issue_tokens import IssueTokens
 from application.sessions.open_session import OpenSession
+from application.sessions.ports import Issue, Result
 from domain.authentication import Authentication
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import FactorKind, credential_ids
 from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_login
-from domain.tokens import TokenPair
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class Login(Generic[Result]):
     begin: UnitOfWorkFactory
     check: CheckPassword
     hasher: Hasher
     open_session: OpenSession
-    issue: IssueTokens
+    issue: Issue[Result]
     challenges: Challenges
     passkeys: Passkeys
     clock: Clock
 
-    async def __call__(self, *, login: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
+    async def __call__(self, *, login: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> Result:
         """Raises `invalid_credentials`, `account_disabled`, `second_factor_required` or `rate_limited`."""
         user, match = await self.check.for_login(login, password, client_info=client_info)
         if user is None or not match.matches:

@@ -1,33 +1,33 @@
 """The second step of a login: a factor answers the challenge that the right password got."""
 
 from dataclasses import dataclass
+from typing import Generic
 
 from application.factors.challenges import Challenges, use_challenge
 from application.factors.check_factor import CheckFactor, PresentedFactor
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
-from application.sessions.issue_tokens import IssueTokens
 from application.sessions.open_session import OpenSession
+from application.sessions.ports import Issue, Result
 from domain.authentication import Authentication
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.refusals import challenge_invalid
-from domain.tokens import TokenPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginWithFactor:
+class LoginWithFactor(Generic[Result]):
     begin: UnitOfWorkFactory
     autocommit: UnitOfWorkFactory
     challenges: Challenges
     check_factor: CheckFactor
     open_session: OpenSession
-    issue: IssueTokens
+    issue: Issue[Result]
     clock: Clock
 
     async def __call__(
         self, *, challenge: str, factor: PresentedFactor, client_info: ClientInfo = UNKNOWN_CLIENT
-    ) -> TokenPair:
+    ) -> Result:
         """Raises `challenge_invalid`, `challenge_expired`, `factor_invalid` or `rate_limited`."""
         async with self.challenges.answer(challenge, ChallengePurpose.LOGIN) as answered:
             async with self.autocommit() as work:

@@ -1,6 +1,7 @@
 """Log in with a passkey alone. The passkey says who the user is."""
 
 from dataclasses import dataclass
+from typing import Generic
 
 from application.credentials.count_failures import count_failures
 from application.factors.challenges import Challenges, use_challenge
@@ -8,14 +9,13 @@ from application.factors.check_factor import CheckFactor, PresentedFactor
 from application.factors.ports import Json, Passkeys
 from application.ports import Clock, RateLimiter
 from application.repositories import UnitOfWorkFactory
-from application.sessions.issue_tokens import IssueTokens
 from application.sessions.open_session import OpenSession
+from application.sessions.ports import Issue, Result
 from domain.authentication import Authentication
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, account_disabled, challenge_invalid, factor_invalid
-from domain.tokens import TokenPair
 
 _FAILURES = frozenset({ErrorCode.CHALLENGE_INVALID, ErrorCode.CHALLENGE_EXPIRED, ErrorCode.FACTOR_INVALID})
 
@@ -37,7 +37,7 @@ class PasskeyLoginOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginWithPasskey:
+class LoginWithPasskey(Generic[Result]):
     begin: UnitOfWorkFactory
     autocommit: UnitOfWorkFactory
     challenges: Challenges
@@ -45,12 +45,10 @@ class LoginWithPasskey:
     rate_limiter: RateLimiter
     check_factor: CheckFactor
     open_session: OpenSession
-    issue: IssueTokens
+    issue: Issue[Result]
     clock: Clock
 
-    async def __call__(
-        self, *, challenge: str, credential: Json, client_info: ClientInfo = UNKNOWN_CLIENT
-    ) -> TokenPair:
+    async def __call__(self, *, challenge: str, credential: Json, client_info: ClientInfo = UNKNOWN_CLIENT) -> Result:
         """Raises `challenge_invalid`, `challenge_expired`, `factor_invalid`, `account_disabled` or
         `rate_limited`."""
         bucket = Bucket(Limit.PASSKEY_LOGIN, (client_info.network,))

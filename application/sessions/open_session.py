@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from application.audit import Audit
+from application.factors.ports import NewBytes
 from application.factors.undo_points import UndoPoints
 from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWork
@@ -14,7 +15,7 @@ from domain.device import describe_device
 from domain.factor import ChangeKind
 from domain.rate_limit_buckets import notice_bucket
 from domain.refusals import Refusal
-from domain.session import Lifetimes, Session
+from domain.session import SECRET_LENGTH, Lifetimes, Session
 from domain.user import User
 
 _REMEMBERED = 50
@@ -29,6 +30,8 @@ class OpenSession:
     undo_points: UndoPoints
     clock: Clock
     new_id: NewId
+    session_secret: NewBytes | None = None
+    """Makes the secrets of browser sessions. None opens sessions with tokens."""
 
     async def __call__(
         self, work: UnitOfWork, user: User, authentication: Authentication, *, client_info: ClientInfo
@@ -42,6 +45,7 @@ class OpenSession:
             lifetimes=self.lifetimes,
             client_info=client_info,
             authentication=authentication,
+            secret=b"" if self.session_secret is None else self.session_secret(SECRET_LENGTH),
         )
         event = self.audit.event(EventType.LOGGED_IN, user.id, by=user.id, client_info=client_info)
         opened = await work.sessions.open(

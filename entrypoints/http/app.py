@@ -8,20 +8,24 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from entrypoints.container import Container
+from entrypoints.http.cookies import Cookies
+from entrypoints.http.cross_site import CrossSite
 from entrypoints.http.dispatch import Dispatch
 from entrypoints.http.draining import fail_readiness_on_signal
-from entrypoints.http.guard import AccessChecks, require_policies
+from entrypoints.http.guard import require_policies
+from entrypoints.http.identify import AccessChecks
 from entrypoints.http.lifespan import lifespan
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
 from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.middleware.security_headers import SecurityHeaders
-from entrypoints.http.pages import docs, home, invitation, links, mailbox
+from entrypoints.http.pages import docs, home, invitation, links, mailbox, sign_in
 from entrypoints.http.pages.html import Pages
 from entrypoints.http.pages.results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
 from entrypoints.http.request import StrictRequest
+from entrypoints.http.return_to import ReturnTo
 from entrypoints.http.routes import (
     email,
     enrolment,
@@ -36,6 +40,7 @@ from entrypoints.http.routes import (
     oauth,
     passwords,
     registration,
+    session_token,
     sessions,
     step_up,
     system,
@@ -74,6 +79,7 @@ def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
         litestar=app,
         paths=app.state.paths,
         cors=cors,
+        cross_site=CrossSite(settings.public_url, app.state.access_checks.cookies, origins=settings.cors_origins),
         send_without_route=send_without_route,
         prefix=settings.public_path,
     )
@@ -88,12 +94,13 @@ def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
 
 def assemble(container: Container) -> Litestar:
     settings = container.settings()
-    accounts = (registration, me, export, sessions, passwords, email)
+    accounts = (registration, me, export, sessions, session_token, passwords, email)
     second_factors = (factor_logins, factors, enrolment, step_up)
     version_1 = (*accounts, *second_factors, users, invitations, events, forward_auth, oauth)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
     pages = [
         *home.handlers,
+        *sign_in.handlers,
         *links.handlers,
         *invitation.handlers,
         *docs.handlers,
@@ -117,11 +124,16 @@ def assemble(container: Container) -> Litestar:
     )
     app.state.access_checks = AccessChecks(
         authenticate=container.authenticate(),
+        authenticate_cookie=container.authenticate_cookie(),
+        cookies=Cookies(settings.public_url),
         authenticate_client=container.authenticate_client(),
         require_fresh=container.require_fresh(),
         rate_limiter=container.rate_limiter(),
         clock=container.clock(),
         set_user=container.set_request_user(),
+    )
+    app.state.return_to = ReturnTo(
+        container.return_signer(), origins=settings.protected_origins, public_url=settings.public_url
     )
     app.state.show_me = container.show_me()
     app.state.routes = routes

@@ -8,6 +8,7 @@ from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
+from entrypoints.http.cross_site import CrossSite
 from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.paths import Path, Paths
 from entrypoints.http.problems import prefix_of, problem, send_problem
@@ -35,6 +36,7 @@ class Dispatch:
         litestar: Litestar,
         paths: Paths,
         cors: Cors,
+        cross_site: CrossSite,
         send_without_route: SendWithoutRoute,
         prefix: str = "",
     ) -> None:
@@ -42,6 +44,7 @@ class Dispatch:
         self._litestar = litestar
         self._paths = paths
         self._cors = cors
+        self._cross_site = cross_site
         self._send_without_route = send_without_route
         self._prefix = prefix
 
@@ -73,6 +76,8 @@ class Dispatch:
         elif method not in path.methods:
             detail, headers = f"This path supports the methods {path.allow}.", {"Allow": path.allow}
             await self._send_without_route(scope, receive, send, "method_not_allowed", detail, headers)
+        elif self._cross_site.refuses(scope, path):
+            await self._send_without_route(scope, receive, send, "cross_site", "", {})
         elif method == "OPTIONS" and self._cors.refuses(scope, path):
             await _refuse(scope, send, "forbidden", "This origin is not in LATCHKEY_CORS_ORIGINS.")
         elif method == "OPTIONS":

@@ -18,7 +18,7 @@ from domain.refusals import Refusal
 from domain.tokens import AccessToken
 from entrypoints.http.guard import AccessPolicy
 from entrypoints.http.operations import DocumentedOperation
-from entrypoints.http.problems import send_refusal
+from entrypoints.http.problems import send_redirect, send_refusal
 
 _DESCRIPTIONS: dict[int | None, str] = {202: "Accepted.", 204: "Success, without a body."}
 """Of responses in the OpenAPI document, by status."""
@@ -29,9 +29,14 @@ PLAIN = "plain"
 NO_OPTIONS = "no_options"
 """The option of a handler whose path answers OPTIONS with 405."""
 
+PAGE = "page"
+"""The option of a handler that answers a person's browser with a page."""
+
 Headers = list[tuple[bytes, bytes]]
 PlainAnswer = Callable[[HTTPScope, AccessToken], Awaitable[tuple[Headers, bytes]]]
 """Returns the headers and the body of a 200 for the caller, or raises a refusal."""
+RedirectOnRefusal = Callable[[HTTPScope, Refusal], str | None]
+"""The URL to which a refused request is redirected; None for a problem document."""
 
 
 def endpoint(
@@ -44,6 +49,8 @@ def endpoint(
     tag: str | None = None,
     errors: Collection[str] = (),
     plain: PlainAnswer | None = None,
+    plain_refusal: RedirectOnRefusal | None = None,
+    page: bool = False,
     answers_options: bool = True,
     status_code: int | None = None,
     media_type: MediaType | str | None = None,
@@ -57,7 +64,9 @@ def endpoint(
 
     With `plain`, `Dispatch` calls that function as a plain ASGI application. The handler has no body; its signature
     is for the OpenAPI document. Other services call such routes on each of their own requests, and the framework
-    would cost more than the response.
+    would cost more than the response. `plain_refusal` may redirect a refused request.
+
+    A `page` refuses forms that another origin sends, and sends a person who has to sign in first to the sign-in page.
 
     `answers_options` is False for a route that a proxy calls with the method of its client: the proxy would take a
     successful OPTIONS response for permission.
@@ -67,7 +76,11 @@ def endpoint(
         path,
         http_method=method,
         guards=[policy],
-        opt={PLAIN: None if plain is None else _plain_asgi(policy, plain), NO_OPTIONS: not answers_options},
+        opt={
+            PLAIN: None if plain is None else _plain_asgi(policy, plain, plain_refusal),
+            NO_OPTIONS: not answers_options,
+            PAGE: page,
+        },
         operation_id=operation_id,
         operation_class=cast("type[Operation]", operation),
         include_in_schema=operation_id is not None,
@@ -90,15 +103,23 @@ def described_only(*_: object) -> NoReturn:
 
 
 get, post, patch, delete = (partial(endpoint, method) for method in ("GET", "POST", "PATCH", "DELETE"))
+show = partial(endpoint, "GET", page=True)
+"""A page."""
+submit = partial(endpoint, "POST", page=True, status_code=200)
+"""A form of a page. Answers with a redirect, or with the page and what is wrong."""
 
 
-def _plain_asgi(policy: AccessPolicy, answer: PlainAnswer) -> ASGIApp:
+def _plain_asgi(policy: AccessPolicy, answer: PlainAnswer, redirect: RedirectOnRefusal | None) -> ASGIApp:
     async def respond(scope: Scope, _: Receive, send: Send) -> None:
         scope = cast("HTTPScope", scope)
         try:
             headers, body = await answer(scope, await policy.admit(scope))
         except Refusal as refusal:
-            await send_refusal(scope, send, refusal)
+            location = None if redirect is None else redirect(scope, refusal)
+            if location is None:
+                await send_refusal(scope, send, refusal)
+            else:
+                await send_redirect(scope, send, location, refusal)
             return
         headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})

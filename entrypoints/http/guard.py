@@ -1,7 +1,6 @@
 """Access policies: who may call a route. The application does not start if a route declares none."""
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import Any, cast
 from uuid import UUID
@@ -9,17 +8,14 @@ from uuid import UUID
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
-from litestar.types import HTTPScope, Scope
+from litestar.types import HTTPScope
 
-from application.clients.authenticate_client import AuthenticateClient
-from application.factors.require_fresh import RequireFresh
-from application.ports import Clock, RateLimiter
-from application.sessions.authenticate import Authenticate
 from domain.rate_limits import PER_SESSION_LIMITS, PER_USER_LIMITS, Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.tokens import AccessToken
-from entrypoints.http.credentials import bearer_token, client_credentials
+from entrypoints.http.credentials import client_credentials
+from entrypoints.http.identify import AccessChecks, Credential, identify
 from entrypoints.http.request import AnyRequest, client_info_of
 from entrypoints.http.validation import problem_of, refusal_of
 
@@ -40,24 +36,6 @@ class Fresh(Enum):
     NOT_NEEDED = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccessChecks:
-    """What access policies need from the application. `set_user` sets the user of this task's request for
-    adapters."""
-
-    authenticate: Authenticate
-    authenticate_client: AuthenticateClient
-    require_fresh: RequireFresh
-    rate_limiter: RateLimiter
-    clock: Clock
-    set_user: Callable[[UUID], None]
-
-    @classmethod
-    def of(cls, scope: Scope) -> "AccessChecks":
-        checks: AccessChecks = scope["litestar_app"].state.access_checks
-        return checks
-
-
 class AccessPolicy:
     """A guard: public, or for an authenticated caller, a caller with a role, or a client (a program, not a person).
 
@@ -76,8 +54,10 @@ class AccessPolicy:
         budget: Limit | None = None,
         fresh: Fresh | None = None,
         enrolling: bool = False,
+        credential: Credential = Credential.TOKEN,
     ) -> None:
         self.caller = caller
+        self.credential = credential
         self.role = role
         self.client = client
         self.budget = budget
@@ -108,7 +88,7 @@ class AccessPolicy:
 
     async def _authenticate(self, scope: HTTPScope) -> AccessToken:
         checks = AccessChecks.of(scope)
-        caller = await checks.authenticate(bearer_token(scope), role=self.role, enrolling=self.enrolling)
+        caller = await identify(checks, scope, self.credential, role=self.role, enrolling=self.enrolling)
         checks.set_user(caller.user_id)
         if self.fresh in (Fresh.ALWAYS, Fresh.WITH_FACTOR):
             await checks.require_fresh(caller, only_with_factor=self.fresh is Fresh.WITH_FACTOR)
@@ -157,6 +137,26 @@ def requires_role(
 ) -> AccessPolicy:
     """The same for verified users with this role or a higher one."""
     return AccessPolicy(caller=True, role=role, query=query, budget=budget, fresh=fresh, enrolling=enrolling)
+
+
+def signed_in(
+    *,
+    role: Role | None = None,
+    query: Collection[str] | None = (),
+    budget: Limit | None = None,
+    fresh: Fresh | None = None,
+    enrolling: bool = False,
+) -> AccessPolicy:
+    """The same by the cookie of a browser session, for pages."""
+    return AccessPolicy(
+        caller=True,
+        role=role,
+        query=query,
+        budget=budget,
+        fresh=fresh,
+        enrolling=enrolling,
+        credential=Credential.COOKIE,
+    )
 
 
 def client_authenticated(*, budget: Limit) -> AccessPolicy:

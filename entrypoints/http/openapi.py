@@ -33,6 +33,12 @@ _SECURITY: dict[str, SecurityScheme | Reference] = {
     "bearer": SecurityScheme(
         type="http", scheme="bearer", bearer_format="JWT", description="The `access_token` of a token pair."
     ),
+    "cookie": SecurityScheme(
+        type="apiKey",
+        security_scheme_in="cookie",
+        name="__Host-latchkey",
+        description="The cookie of a browser session, which the sign-in page sets.",
+    ),
     "basic": SecurityScheme(
         type="http",
         scheme="basic",

@@ -19,6 +19,7 @@ from litestar.openapi.spec.enums import OpenAPIType
 from domain.refusals import ErrorCode
 from domain.role import Role
 from entrypoints.http.guard import AccessPolicy, Fresh
+from entrypoints.http.identify import Credential
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import PROBLEM_JSON, example
 
@@ -39,6 +40,13 @@ _HEADERS = {
 }
 
 
+_SCHEMES = {
+    Credential.TOKEN: ["bearer"],
+    Credential.COOKIE: ["cookie"],
+    Credential.TOKEN_OR_COOKIE: ["bearer", "cookie"],
+}
+
+
 @dataclass(kw_only=True)
 class DocumentedOperation(Operation):
     """The framework makes one for each route, and knows neither its policy nor its errors."""
@@ -48,7 +56,8 @@ class DocumentedOperation(Operation):
     required_role: str | None = field(default=None, metadata={"alias": "x-required-role"})
 
     def __post_init__(self, policy: AccessPolicy, errors: tuple[str, ...]) -> None:
-        self.security = [{"bearer": []}] if policy.caller else [{"basic": []}] if policy.client else []
+        schemes = _SCHEMES[policy.credential] if policy.caller else ["basic"] if policy.client else []
+        self.security = [{scheme: []} for scheme in schemes]
         self.required_role = None if policy.role is None else policy.role.value
         for parameter in self.parameters or []:
             _require_value(parameter)

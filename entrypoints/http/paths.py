@@ -7,7 +7,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from entrypoints.http.endpoint import NO_OPTIONS, PLAIN
+from entrypoints.http.endpoint import NO_OPTIONS, PAGE, PLAIN
 
 _PARAMETER = re.compile(r"\{\w+:(\w+)\}")
 _SEGMENT = r"(?!\.)[^/;]+"
@@ -26,6 +26,7 @@ class Path:
         self.allow = ""
         self.plain: ASGIApp | None = None
         """The plain ASGI application that answers GET, if there is one."""
+        self.is_page = False
 
     def add(self, route: HTTPRoute) -> None:
         allowed = {*self.methods, *map(str, route.methods), "OPTIONS"}
@@ -33,6 +34,7 @@ class Path:
             allowed.add("HEAD")
         for handler in route.route_handlers:
             self.plain = self.plain or handler.opt.get(PLAIN)
+            self.is_page = self.is_page or bool(handler.opt.get(PAGE))
             if handler.opt.get(NO_OPTIONS):
                 allowed.discard("OPTIONS")
         self.methods = frozenset(allowed)

@@ -112,6 +112,14 @@ async def send_refusal(scope: HTTPScope, send: Send, refusal: Refusal) -> None:
     await send_problem(scope, send, document, headers)
 
 
+async def send_redirect(scope: HTTPScope, send: Send, location: str, refusal: Refusal) -> None:
+    """Redirect (302) a refused request to where a person can do something about it."""
+    scope["state"]["refusal"] = refusal.code
+    headers = [(b"location", location.encode()), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": HTTPStatus.FOUND, "headers": headers})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
 async def send_problem(scope: HTTPScope, send: Send, document: Problem, headers: dict[str, str]) -> None:
     """Its code goes into the state of the request, for the access log and metrics."""
     scope["state"]["refusal"] = document.code

@@ -32,6 +32,14 @@ def origins(text: str) -> tuple[str, ...]:
     return tuple(map(without_implied_port, origins_given))
 
 
+def web_origins(text: str) -> tuple[str, ...]:
+    """Parse origins of web pages."""
+    given = origins(text)
+    if not all(origin.startswith(("http://", "https://")) for origin in given):
+        raise ValueError("must be a list of origins such as https://app.example.org")
+    return given
+
+
 def without_implied_port(origin: str) -> str:
     scheme, _, _ = origin.partition(":")
     return origin.removesuffix({"https": ":443", "http": ":80"}.get(scheme, "/"))
@@ -103,6 +111,13 @@ class Server:
         "CORS_ORIGINS",
         "list of origins whose pages may call the API, with any scheme (`capacitor://localhost`)",
         parse=origins,
+        default=(),
+    )
+    protected_origins: tuple[str, ...] = setting(
+        "PROTECTED_ORIGINS",
+        "list of origins whose pages a proxy protects by forward auth, and to which people return after signing in."
+        " Browsers send the session cookie to the host of `LATCHKEY_PUBLIC_URL` only, at any port",
+        parse=web_origins,
         default=(),
     )
     allowed_hosts: tuple[str, ...] = setting(

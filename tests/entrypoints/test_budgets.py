@@ -20,6 +20,7 @@ from entrypoints.container import Container
 from entrypoints.factories import now
 from entrypoints.http.app import assemble, create
 from entrypoints.http.guard import AccessPolicy, policy_of
+from entrypoints.http.identify import Credential
 from tests.support.in_process import inside
 from tests.support.service import PASSWORD, Service, code, unique_email
 from tests.support.sweeping import SAMPLES
@@ -28,8 +29,8 @@ from tests.support.totp_app import TotpApp
 pytestmark = pytest.mark.anyio
 
 CHEAP = {
-    *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/invitation", "/dev/mail"),
-    *("/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
+    *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/invitation", "/sign-in"),
+    *("/dev/mail", "/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
     *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/factors", "/v1/users", "/v1/users/{user_id}"),
     *("/v1/users/{user_id}/events", "/v1/invitations", "/v1/forward-auth", "/{path}"),
@@ -105,6 +106,7 @@ async def test_every_named_budget_limits_its_route(
         if gate.budget is None:
             continue
         asked = RouteRequest(client, method, path, gate)
+        build.limits.clear_all()
         await asked.prepare(service)
         build.limits.clear_all()
         first = await asked.first_attempt()
@@ -135,7 +137,15 @@ class RouteRequest:
         if self._path == "/v1/register":
             self._body["password"] = PASSWORD
         self._body["current_password"] = PASSWORD
-        if self._gate.caller:
+        if self._gate.credential is Credential.COOKIE:
+            form = {"login": email, "password": PASSWORD}
+            answer = await self._client.post("/sign-in", data=form)
+            self._client.cookies.clear()
+            self._headers |= {
+                "Cookie": answer.headers["set-cookie"].partition(";")[0],
+                "Sec-Fetch-Site": "same-origin",
+            }
+        elif self._gate.caller:
             self._headers["Authorization"] = f"Bearer {pair['access_token']}"
         if self._path == "/v1/login/factor":
             self._challenges = challenges(service, email, 2)
@@ -144,7 +154,11 @@ class RouteRequest:
 
     async def first_attempt(self) -> httpx.Response:
         """The first attempt. A logout would end the session, so another call of the same budget is made instead."""
-        if self._gate.budget in PER_SESSION_LIMITS:
+        if self._path == "/sign-out":
+            token = (await self._ask("POST", "/v1/session/token")).json()["access_token"]
+            headers = {"Authorization": f"Bearer {token}"}
+            return await self._client.delete(f"/v1/sessions/{uuid4()}", headers=headers)
+        if self._gate.budget in PER_SESSION_LIMITS and self._gate.credential is Credential.TOKEN:
             kind = "sessions" if self._gate.budget is Limit.SESSION_END else "factors"
             return await self._ask("DELETE", f"/v1/{kind}/{uuid4()}")
         first = await self()
@@ -183,6 +197,7 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/verify"): ("token",),
     ("POST", "/v1/verify/resend"): ("email",),
     ("POST", "/v1/login"): ("login", "password"),
+    ("POST", "/sign-in"): ("login", "password"),
     ("POST", "/v1/login/factor"): ("challenge", "totp"),
     ("POST", "/v1/login/passkey"): ("challenge", "credential"),
     ("POST", "/v1/refresh"): ("refresh_token",),

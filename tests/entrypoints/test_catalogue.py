@@ -23,6 +23,7 @@ from redis import Redis
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal, too_slow, unavailable
 from domain.role import Role
+from entrypoints.http.endpoint import PAGE
 from entrypoints.http.guard import Fresh, authenticated, policy_of, public, require_policies, requires_role
 from entrypoints.http.pages import docs
 from entrypoints.http.problem_types import CATALOGUE
@@ -39,7 +40,7 @@ CONTRACT = {
     },
     403: {
         *("not_verified", "role_required", "factor_required", "forbidden", "account_disabled"),
-        "registration_closed",
+        *("registration_closed", "cross_site"),
     },
     404: {"not_found"},
     405: {"method_not_allowed"},
@@ -51,7 +52,7 @@ CONTRACT = {
     500: {"internal"},
     503: {"overloaded", "unavailable"},
 }
-HTTP_ONLY = {"method_not_allowed", "too_large", "unsupported_media_type", "internal"}
+HTTP_ONLY = {"method_not_allowed", "too_large", "unsupported_media_type", "cross_site", "internal"}
 
 
 # -- codes ---------------------------------------------------------------------------------------------
@@ -139,6 +140,12 @@ def test_every_route_is_documented_with_its_requirements(service: Service, appli
     assert set(described) == set(routes)
     assert {path for _, path in routes} >= {"/health/live", "/health/ready", "/.well-known/jwks.json", "/v1/me"}
     hidden = {route.path for route in application.routes} - {path.replace("_id}", "_id:uuid}") for _, path in routes}
+    hidden -= {
+        route.path
+        for route in application.routes
+        if isinstance(route, HTTPRoute)
+        if all(handler.opt.get(PAGE) for handler in route.route_handlers if "OPTIONS" not in handler.http_methods)
+    }
     pages = {"/", "/docs", "/verify", "/reset", "/email", "/invitation", "/problems/{name:str}"}
     pages |= {"/dev/mail", "/dev/mail/{name:str}", "/dev/mail/{name:str}/html"}
     pages |= {"/.well-known/oauth-authorization-server/{path:path}"}
@@ -147,7 +154,7 @@ def test_every_route_is_documented_with_its_requirements(service: Service, appli
     for key, call in described.items():
         gate = routes[key]
         assert gate is not None
-        assert (call.caller, call.client) == (gate.caller, gate.client), key
+        assert (call.caller or call.cookie, call.client) == (gate.caller, gate.client), key
         assert {400, 500, 503} <= call.statuses, key
         assert ({401} <= call.statuses) or not (gate.caller or gate.client)
         assert ({403} <= call.statuses) or gate.role is None

@@ -57,6 +57,7 @@ class Call:
     method: str
     path: str
     caller: bool
+    cookie: bool
     client: bool
     media: str
     fields: dict[str, str] | None
@@ -91,6 +92,7 @@ def calls(openapi: dict[str, Any]) -> list[Call]:
             method=method.upper(),
             path=path,
             caller={"bearer": []} in operation.get("security", []),
+            cookie={"cookie": []} in operation.get("security", []),
             client={"basic": []} in operation.get("security", []),
             media="".join(operation.get("requestBody", {}).get("content", {"application/json": {}})),
             fields=_fields(openapi, operation),

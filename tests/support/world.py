@@ -30,7 +30,9 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.postgres.user_lookup import PostgresUserLookup
 from adapters.revocations import CachedRevocationCheck, RevocationStore
+from adapters.tokens.caller_cache import LruCallerCache
 from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
+from adapters.tokens.cookie_codec import ItsDangerousCookieCodec
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
@@ -96,6 +98,9 @@ from application.registration.register import Register
 from application.registration.verify import Verify
 from application.repositories import Renewals
 from application.sessions.authenticate import Authenticate
+from application.sessions.authenticate_cookie import AuthenticateCookie
+from application.sessions.issue_cookie import IssueCookie, SignedIn
+from application.sessions.issue_session_token import IssueSessionToken
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
@@ -223,10 +228,18 @@ class World:
         self.limit_mail = use_case(LimitMail)
         self.request_verification = use_case(RequestLink, kind=MailKind.VERIFY)
         self.request_reset = use_case(RequestLink, kind=MailKind.RESET)
-        self.login = use_case(Login)
-        self.login_with_factor = use_case(LoginWithFactor)
+        self.login: Login[TokenPair] = use_case(Login)
+        self.login_with_factor: LoginWithFactor[TokenPair] = use_case(LoginWithFactor)
         self.passkey_login_options = use_case(PasskeyLoginOptions, local_rate_limiter=self.rate_limiter)
-        self.login_with_passkey = use_case(LoginWithPasskey)
+        self.login_with_passkey: LoginWithPasskey[TokenPair] = use_case(LoginWithPasskey)
+        self.cookie_codec = ItsDangerousCookieCodec(secrets=[secret])
+        self.caller_cache = LruCallerCache()
+        in_browser: Any = {
+            "issue": use_case(IssueCookie),
+            "open_session": use_case(OpenSession, session_secret=os.urandom),
+        }
+        self.sign_in: Login[SignedIn] = use_case(Login, **in_browser)
+        self.sign_in_with_passkey: LoginWithPasskey[SignedIn] = use_case(LoginWithPasskey, **in_browser)
         self.list_factors = use_case(ListFactors)
         self.passkey_options = use_case(PasskeyOptions)
         self.add_passkey = use_case(AddPasskey)
@@ -248,10 +261,12 @@ class World:
         self.list_sessions = use_case(ListSessions)
         self.revoke_own_session = use_case(RevokeOwnSession)
         self.authenticate = use_case(Authenticate)
+        self.authenticate_cookie = use_case(AuthenticateCookie)
+        self.issue_session_token = use_case(IssueSessionToken)
         self.show_me = use_case(ShowMe)
         self.change_username = use_case(ChangeUsername)
         self.reset_password = use_case(ResetPassword)
-        self.change_password = use_case(ChangePassword)
+        self.change_password: ChangePassword[TokenPair] = use_case(ChangePassword)
         self.change_email = use_case(ChangeEmail)
         self.confirm_email = use_case(ConfirmEmail)
         self.restore_email = use_case(RestoreEmail)

@@ -9,6 +9,7 @@ from sqlalchemy import (
     Index,
     Integer,
     Interval,
+    LargeBinary,
     Table,
     Text,
     Uuid,
@@ -39,6 +40,8 @@ sessions = Table(
     # How and when the person logged in; NULL in sessions of the previous release, which were opened with a password.
     Column("amr", ARRAY(Text)),
     Column("authenticated_at", MOMENT),
+    # Of the secret in the cookie; NULL unless it is a browser session.
+    Column("secret_digest", LargeBinary),
 )
 Index("ix_sessions_user_id_id", sessions.c.user_id, sessions.c.id)
 Index("ix_sessions_alive", sessions.c.user_id, postgresql_where=sessions.c.ended_at.is_(None))

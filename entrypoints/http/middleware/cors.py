@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from litestar.types import HTTPScope
 
+from entrypoints.http.cross_site import SESSION_TOKEN
 from entrypoints.http.paths import Path
 
 Headers = list[tuple[bytes, bytes]]
@@ -25,7 +26,7 @@ _PUBLIC = {
 
 class Cors:
     """Pages of `origins` may read every response, also refusals. Without origins there are no CORS headers.
-    Credentials are not allowed: there are no cookies, and a page sets the Authorization header itself.
+    Credentials are allowed at one path only, which takes a cookie; elsewhere, a page sets the Authorization header.
     """
 
     def __init__(self, origins: Sequence[str] = ()) -> None:
@@ -41,6 +42,7 @@ class Cors:
         return [
             (b"vary", b"Origin"),
             (b"access-control-allow-origin", origin),
+            *([(b"access-control-allow-credentials", b"true")] if scope["path"] == SESSION_TOKEN else []),
             (b"access-control-expose-headers", _EXPOSED),
         ]
 

@@ -67,6 +67,8 @@ class Pages:
             "Content-Language": language,
             "Content-Security-Policy": policy,
             "Vary": "Accept, Accept-Language",
+            # With no-referrer, browsers would send `Origin: null` with forms.
+            "Referrer-Policy": "same-origin",
             "X-Robots-Tag": "noindex, nofollow",
         }
         return Response(text, status_code=status, media_type="text/html", headers=headers)
@@ -98,6 +100,13 @@ def texts_of(request: AnyRequest) -> Texts:
 def _translations(request: AnyRequest) -> Translations:
     pages: Pages = request.app.state.pages
     return pages.translations
+
+
+def redirect(request: AnyRequest, path: str) -> Response[Any]:
+    """Redirect (303) to a path of ours without its leading slash, or to a URL."""
+    pages: Pages = request.app.state.pages
+    target = path if "://" in path else pages.root(request.scope["path"]) + path
+    return Response(b"", status_code=303, headers={"Location": target})
 
 
 def _digests(element: re.Pattern[str], text: str) -> str:

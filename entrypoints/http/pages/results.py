@@ -10,7 +10,9 @@ from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http import error_handlers, problems
-from entrypoints.http.pages.html import page
+from entrypoints.http.endpoint import PAGE
+from entrypoints.http.identify import SIGN_IN_AGAIN
+from entrypoints.http.pages.html import page, redirect
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import Problem
 from entrypoints.http.request import AnyRequest, StrictRequest
@@ -80,6 +82,17 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     return shown
 
 
+def form_again(request: AnyRequest, refusal: Refusal, template: str, **values: Any) -> Response[str]:
+    """The form that was refused, with the template's `error` and `field` (empty if the refusal names none)."""
+    request.scope["state"]["refusal"] = refusal.code
+    known = CATALOGUE[refusal.code]
+    error = refusal.detail or f"{known.title}."
+    shown = page(request, template, status=known.status, error=error, field=refusal.field or "", **values)
+    if (wait := problems.retry_after(refusal)) is not None:
+        shown.headers["Retry-After"] = str(wait)
+    return shown
+
+
 def dead_link(request: AnyRequest, code: ErrorCode, *, status: int) -> Response[str]:
     heading, text = _DEAD[code]
     if form := ASK.get(_path(request)):
@@ -105,7 +118,27 @@ def _wants_page(request: AnyRequest) -> bool:
 
 
 def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
+    if (elsewhere := _way_on(request, refusal)) is not None:
+        return elsewhere
     return refused(request, refusal) if _wants_page(request) else problems.refusal_response(request, refusal)
+
+
+_WAYS_ON = {
+    **dict.fromkeys(SIGN_IN_AGAIN, "sign-in"),
+    ErrorCode.STEP_UP_REQUIRED: "confirm",
+    ErrorCode.FACTOR_REQUIRED: "account/factors",
+}
+"""The pages where a signed-in person's refusal can be overcome."""
+
+
+def _way_on(request: AnyRequest, refusal: Refusal) -> Response[Any] | None:
+    if refusal.code not in _WAYS_ON or not request.route_handler.opt.get(PAGE):
+        return None
+    request.scope["state"]["refusal"] = refusal.code
+    path = str(request.scope["path"])
+    query = request.scope["query_string"].decode("ascii", "replace")
+    target = f"{path}?{query}" if query and request.method == "GET" else path
+    return redirect(request, f"{_WAYS_ON[refusal.code]}?return_to={quote(target)}")
 
 
 def _http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:

@@ -8,6 +8,7 @@ from application.factors.check_factor import PresentedFactor
 from application.sessions.login_with_factor import LoginWithFactor
 from application.sessions.login_with_passkey import LoginWithPasskey, PasskeyLoginOptions
 from domain.rate_limits import Limit
+from domain.tokens import TokenPair
 from entrypoints.http.endpoint import post
 from entrypoints.http.factor_schemas import (
     AssertionJson,
@@ -51,7 +52,9 @@ class LoginPasskeyBody(Struct, frozen=True, forbid_unknown_fields=True):
     errors=["challenge_invalid", "challenge_expired", "factor_invalid"],
 )
 async def second_step(
-    data: JSONBody[LoginFactorBody], request: AnyRequest, login_with_factor: NamedDependency[LoginWithFactor]
+    data: JSONBody[LoginFactorBody],
+    request: AnyRequest,
+    login_with_factor: NamedDependency[LoginWithFactor[TokenPair]],
 ) -> TokenPairResponse:
     """The second step of a login: answer the challenge of `second_factor_required` with exactly one factor. Starts a
     session."""
@@ -85,7 +88,9 @@ async def begin(request: AnyRequest, passkey_login_options: NamedDependency[Pass
     errors=["challenge_invalid", "challenge_expired", "factor_invalid", "account_disabled"],
 )
 async def finish(
-    data: JSONBody[LoginPasskeyBody], request: AnyRequest, login_with_passkey: NamedDependency[LoginWithPasskey]
+    data: JSONBody[LoginPasskeyBody],
+    request: AnyRequest,
+    login_with_passkey: NamedDependency[LoginWithPasskey[TokenPair]],
 ) -> TokenPairResponse:
     """Log in with a passkey alone, without a password. Starts a session."""
     return TokenPairResponse.of(

@@ -15,10 +15,13 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.types import HTTPScope
 
 from domain.authentication import AssuranceLevel, Authentication
+from domain.refusals import Refusal
 from domain.role import Role
 from domain.tokens import AccessToken
 from entrypoints.http.endpoint import Headers, described_only, get
-from entrypoints.http.guard import AccessChecks, authenticated
+from entrypoints.http.guard import AccessPolicy
+from entrypoints.http.identify import SIGN_IN_AGAIN, AccessChecks, Credential
+from entrypoints.http.return_to import ReturnTo
 from entrypoints.http.validation import problem_of, refusal_of, rule_for
 
 Choice = TypeVar("Choice", bound=StrEnum)
@@ -48,6 +51,12 @@ async def _identify(scope: HTTPScope, caller: AccessToken) -> tuple[Headers, byt
         _TEXT,
         *_headers(caller.user_id, caller.session_id, caller.role, caller.verified, caller.authentication),
     ], b""
+
+
+def _sign_in(scope: HTTPScope, refusal: Refusal) -> str | None:
+    """A person who has to sign in goes to the sign-in page, and back from there."""
+    return_to: ReturnTo = scope["litestar_app"].state.return_to
+    return return_to.sign_in_url(scope) if refusal.code in SIGN_IN_AGAIN else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +102,9 @@ def _headers(user_id: UUID, session_id: UUID, role: Role, verified: bool, authen
     operation_id="forwardAuth",
     summary="Authorize a request for a proxy",
     tag="Services",
-    policy=authenticated(query={"role", "acr", "max_age"}),
+    policy=AccessPolicy(caller=True, query={"role", "acr", "max_age"}, credential=Credential.TOKEN_OR_COOKIE),
     plain=_identify,
+    plain_refusal=_sign_in,
     answers_options=False,
     errors=["not_verified", "role_required", "step_up_required"],
     media_type=MediaType.TEXT,

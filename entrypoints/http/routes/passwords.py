@@ -8,6 +8,7 @@ from application.credentials.change_password import ChangePassword
 from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
 from domain.rate_limits import Limit
+from domain.tokens import TokenPair
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import Fresh, authenticated, public
@@ -76,7 +77,7 @@ async def reset(
     errors=["invalid_credentials", "password_weak", "password_mismatch", "overloaded"],
 )
 async def change(
-    data: JSONBody[ChangeBody], request: AnyRequest, change_password: NamedDependency[ChangePassword]
+    data: JSONBody[ChangeBody], request: AnyRequest, change_password: NamedDependency[ChangePassword[TokenPair]]
 ) -> TokenPairResponse:
     """Change the password; requires the current one. All sessions end, and the response contains the tokens of a new
     one."""

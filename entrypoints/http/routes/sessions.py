@@ -16,6 +16,7 @@ from application.sessions.refresh import Refresh
 from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.rate_limits import Limit
 from domain.session import Session
+from domain.tokens import TokenPair
 from entrypoints.http.endpoint import delete, get, post
 from entrypoints.http.fields import (
     IpAddress,
@@ -78,7 +79,9 @@ class SessionList(Struct, frozen=True):
     status_code=200,
     errors=["invalid_credentials", "second_factor_required", "account_disabled", "overloaded"],
 )
-async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairResponse:
+async def log_in(
+    data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login[TokenPair]]
+) -> TokenPairResponse:
     """Log in with an e-mail address or username, and a password. Starts a session."""
     return TokenPairResponse.of(
         await login(login=data.login, password=data.password, client_info=client_info_of(request))
