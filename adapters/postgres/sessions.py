@@ -8,26 +8,24 @@ from uuid import UUID
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
-    Text,
     Uuid,
     and_,
     any_,
     bindparam,
-    cast,
     exists,
     func,
     insert,
     select,
     update,
 )
-from sqlalchemy.dialects.postgresql import INET
 
 from adapters.postgres.audit_events import event_parameters, insert_event_cte
 from adapters.postgres.browser_sessions import resume
 from adapters.postgres.connection import Connection
-from adapters.postgres.rows import MIN_GENERATION, among, holder_first, row_of_session, session_of, user_of
+from adapters.postgres.known_networks import has_session_in_network
+from adapters.postgres.rows import MIN_GENERATION, among, row_of_session, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
-from adapters.postgres.tables import sessions, username_key, users
+from adapters.postgres.tables import sessions, users
 from application.repositories import Sessions
 from domain.audit import AuditEvent
 from domain.session import ENDED, EndReason, Lifetimes, Session
@@ -100,26 +98,6 @@ _END_ALL = CompiledStatement(
 _END_AND_NOTE = CompiledStatement(select(_ended).add_cte(insert_event_cte(_ended)))
 
 
-def _known_from(named: ColumnElement[bool]) -> CompiledStatement:
-    """One statement with one answer, so that its time reveals neither the user nor their sessions."""
-    holder = holder_first(select(users.c.id).where(named)).scalar_subquery()
-    newest = (
-        select(sessions.c.ip, sessions.c.ended_at, sessions.c.expires_at)
-        .where(sessions.c.user_id == holder)
-        .order_by(sessions.c.id.desc())
-        .limit(50)
-        .subquery()
-    )
-    inside = cast(func.nullif(newest.c.ip, ""), INET).op("<<=")(cast(bindparam("network", type_=Text), INET))
-    return CompiledStatement(
-        select(exists().where(newest.c.ended_at.is_(None), newest.c.expires_at > bindparam("now"), inside))
-    )
-
-
-_KNOWN_BY_EMAIL = _known_from(users.c.email == bindparam("name"))
-_KNOWN_BY_USERNAME = _known_from(username_key == bindparam("name"))
-
-
 class PostgresSessions(Sessions):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -163,8 +141,7 @@ class PostgresSessions(Sessions):
         return [session_of(row) for row in await self._connection.fetch(query)]
 
     async def has_session_in_network(self, login: str, network: str, *, now: datetime) -> bool:
-        statement, name = (_KNOWN_BY_EMAIL, login) if "@" in login else (_KNOWN_BY_USERNAME, login.lower())
-        return bool(await self._connection.fetch_value(statement, name=name, network=network, now=now))
+        return await has_session_in_network(self._connection, login, network, now=now)
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         query = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)
