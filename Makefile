@@ -15,7 +15,7 @@ $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
 TARGETS := help run test test-clients test-faults test-cluster api worker migrate native revision check bench bench-soak profile format \
-  screenshots lock dist clean
+  screenshots mails lock dist clean
 .PHONY: $(TARGETS)
 
 ifneq ($(HERE),$(ROOT))
@@ -85,6 +85,9 @@ profile: $(DEV) .venv-bench/installed ## where the time of a call goes (CALL=/v1
 screenshots: $(DEV) ## PNG files of every page and mail, light and dark, narrow and wide (TO=.screenshots)
 	@LATCHKEY_SCREENSHOTS=$(or $(TO),.screenshots) exec $(BIN)/python -m pytest -q -n 0 \
 	  tests/entrypoints/test_pages.py tests/entrypoints/test_docs.py tests/entrypoints/test_mail_rendering.py
+
+mails: $(DEV) ## every mail in every language as files, with an index page for a browser (TO=.mails)
+	@exec $(BIN)/python -m entrypoints.devserver.mails $(or $(TO),.mails)
 
 format: $(DEV) ## formats, and mends what can be mended
 	@$(BIN)/python -m ruff check --fix --exit-zero --quiet

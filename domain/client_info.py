@@ -1,16 +1,18 @@
 """IP address and user agent of a caller."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientInfo:
-    """`ip` is the client's IP address. `user_agent` is the header that it sent, unchecked. Either may be empty."""
+    """`ip` is the client's IP address. `user_agent` is the header that it sent, unchecked. `language` is what it
+    prefers of ours. Each may be empty."""
 
     ip: str = ""
     user_agent: str = ""
+    language: str = field(default="", compare=False)
 
     @property
     def network(self) -> str:

@@ -1,6 +1,9 @@
 """Describe a device by its User-Agent header. Clients control the header, so the description has only names from
 these lists and never a part of the header."""
 
+from domain.messages import translatable
+
+_PROGRAM = translatable("a program")
 _BROWSERS = (
     # The first match wins: the header of a browser also contains names of those below it.
     *(
@@ -20,11 +23,19 @@ _PROGRAMS = (
     *(
         ("curl/", "curl"),
         ("Wget/", "Wget"),
-        ("python-requests/", "a Python program"),
-        ("python-httpx/", "a Python program"),
+        ("python-requests/", translatable("a Python program")),
+        ("python-httpx/", translatable("a Python program")),
     ),
-    *(("aiohttp/", "a Python program"), ("Python-urllib/", "a Python program"), ("Go-http-client/", "a Go program")),
-    *(("okhttp/", "an Android app"), ("Dalvik/", "an Android app"), ("node", "a Node.js program")),
+    *(
+        ("aiohttp/", translatable("a Python program")),
+        ("Python-urllib/", translatable("a Python program")),
+        ("Go-http-client/", translatable("a Go program")),
+    ),
+    *(
+        ("okhttp/", translatable("an Android app")),
+        ("Dalvik/", translatable("an Android app")),
+        ("node", translatable("a Node.js program")),
+    ),
 )
 _SYSTEMS = (
     *(("iPhone", "iPhone"), ("iPad", "iPad"), ("iPod", "iPod"), ("Android", "Android"), ("CrOS", "ChromeOS")),
@@ -44,8 +55,8 @@ def describe_device(user_agent: str) -> str:
     if browser := _first(_BROWSERS, user_agent):
         return f"{browser} on {system}" if system else browser
     program = next((name for mark, name in _PROGRAMS if user_agent.startswith(mark)), "")
-    program = program or _first((("CFNetwork/", "an Apple app"),), user_agent)
-    return program or (f"a program on {system}" if system else "")
+    program = program or _first((("CFNetwork/", translatable("an Apple app")),), user_agent)
+    return program or (f"{_PROGRAM} on {system}" if system else "")
 
 
 def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:

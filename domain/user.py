@@ -55,10 +55,21 @@ class User:
     """The kinds of the user's factors. Written together with the factors."""
     factor_version: int = 0
     """Counts changes of the user's factors."""
+    locale: str | None = None
+    """The language of pages and mails. None leaves the choice to each request."""
 
     @classmethod
-    def registered(cls, *, id: UUID, email: str, username: str | None, password_hash: str, now: datetime) -> Self:
-        return cls(id=id, email=email, username=username, password_hash=password_hash, created_at=now)
+    def registered(
+        cls,
+        *,
+        id: UUID,
+        email: str,
+        username: str | None,
+        password_hash: str,
+        locale: str | None = None,
+        now: datetime,
+    ) -> Self:
+        return cls(id=id, email=email, username=username, password_hash=password_hash, locale=locale, created_at=now)
 
     @classmethod
     def created_by_operator(

@@ -93,7 +93,7 @@ class Adapters(containers.DeclarativeContainer):
     factor_required_from = settings.provided.factor_required_from
     registration = settings.provided.registration
     translations = providers.ThreadSafeSingleton(PoTranslations)
-    composer = providers.ThreadSafeSingleton(factories.make_composer, settings)
+    composer = providers.ThreadSafeSingleton(factories.make_composer, settings, translations)
     mailer = providers.ThreadSafeSingleton(factories.make_mailer, settings)
 
     health = providers.Factory(Health, revocation_store, blocklist)

@@ -59,6 +59,7 @@ from application.mail.mail_queue import MailQueue
 from application.mail.redrive_mail import RedriveMail
 from application.maintenance.purge_expired import PurgeExpired
 from application.profile.change_email import ChangeEmail
+from application.profile.change_locale import ChangeLocale
 from application.profile.change_username import ChangeUsername
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.delete_me import DeleteMe
@@ -160,6 +161,7 @@ class Container(Adapters):
     issue_session_token = use_case(IssueSessionToken)
     show_me = use_case(ShowMe)
     change_username = use_case(ChangeUsername)
+    change_locale = use_case(ChangeLocale)
     reset_password = use_case(ResetPassword)
     change_password = use_case(ChangePassword)
     change_password_in_browser = use_case(ChangePassword, session_secret=Adapters.new_bytes, issue=issue_cookie)

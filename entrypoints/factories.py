@@ -25,6 +25,7 @@ from adapters.tokens.key_store import ReloadingKeyStore
 from application.factors.ports import Passkeys
 from application.mail.ports import Mailer
 from application.ports import Clock
+from application.texts.ports import Translations
 from domain.password import PasswordPolicy
 from entrypoints.settings import LONGEST_ACCESS, Settings
 from entrypoints.settings.factors import require_other_keys
@@ -112,9 +113,13 @@ def make_policy(settings: Settings, words: ZxcvbnWordlist) -> PasswordPolicy:
     return policy if folder is None else replace(policy, breached=BreachedPasswords(folder))
 
 
-def make_composer(settings: Settings) -> JinjaComposer:
+def make_composer(settings: Settings, translations: Translations) -> JinjaComposer:
     return JinjaComposer(
-        settings.public_url, settings.name, product_url=settings.product_url, link_url=settings.link_url
+        settings.public_url,
+        settings.name,
+        translations=translations,
+        product_url=settings.product_url,
+        link_url=settings.link_url,
     )
 
 

@@ -38,7 +38,16 @@ class MemoryOutbox(Outbox):
         ]
         leased = [replace(mail, due_at=now + hold, attempts=mail.attempts + 1) for mail in due[:limit]]
         self._rows.mails.update({mail.id: mail for mail in leased})
-        return sorted(leased, key=lambda mail: mail.id)
+        return [self._in_language_of_user(mail) for mail in sorted(leased, key=lambda mail: mail.id)]
+
+    def _in_language_of_user(self, mail: OutboxMail) -> OutboxMail:
+        present, deleted = self._rows.users.values(), (user for _, user in self._rows.deletions.values())
+        if mail.user_id in (None, VERIFIED_USER):
+            owners = [user for user in present if user.verified and user.email == mail.recipient]
+        else:
+            owners = [user for user in (*present, *deleted) if user.id == mail.user_id]
+        locale = next((user.locale for user in owners), None)
+        return replace(mail, client_info=replace(mail.client_info, language=locale or mail.client_info.language))
 
     async def record_outcome(
         self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = ""

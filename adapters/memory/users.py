@@ -142,6 +142,10 @@ class MemoryUsers(Users):
             return None
         return self._keep(replace(user, username=username))
 
+    async def set_locale(self, user_id: UUID, locale: str | None) -> User | None:
+        user = await self.by_id(user_id)
+        return None if user is None else self._keep(replace(user, locale=locale))
+
     async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
         await checkpoint()
         owners = [user for user in self._rows.users.values() if user.email in emails and user.owns_email]

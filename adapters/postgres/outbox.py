@@ -9,7 +9,7 @@ from sqlalchemy import Interval, Select, and_, bindparam, func, insert, or_, sel
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
 from adapters.postgres.statements import CompiledStatement
-from adapters.postgres.tables import mails
+from adapters.postgres.tables import mails, users
 from application.repositories import Outbox
 from domain.mail_timing import LANE_PACE, NOTICE_DELAY
 from domain.outbox import VERIFIED_USER, DeliveryOutcome, MailKind, OutboxMail
@@ -20,7 +20,7 @@ _known = among_texts(mails.c.kind, [kind.value for kind in MailKind])
 
 _ADDED = (
     *("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note"),
-    *("ip", "user_agent", "lane"),
+    *("ip", "user_agent", "language", "lane"),
 )
 # The database's clock decides what is due, because clocks of processes differ. Tests pass other times.
 _NOW = func.coalesce(bindparam("now", type_=mails.c.due_at.type), func.now())
@@ -44,6 +44,16 @@ _DUE = (
 )
 
 
+# A deleted user is still there; several mails are about the deletion.
+_LOCALE_BY_ID = select(users.c.locale).where(users.c.id == mails.c.user_id).scalar_subquery()
+_no_user = or_(mails.c.user_id.is_(None), mails.c.user_id == VERIFIED_USER)
+_LOCALE_BY_ADDRESS = (
+    select(users.c.locale)
+    .where(_no_user, users.c.email == mails.c.recipient, users.c.verified_at.is_not(None))
+    .scalar_subquery()
+)
+
+
 def _lease_statement(due: Select[tuple[UUID]]) -> CompiledStatement:
     # A CTE runs once. A subquery may run again for every row, and then skips rows that it has locked itself.
     chosen = due.cte("chosen")
@@ -52,7 +62,8 @@ def _lease_statement(due: Select[tuple[UUID]]) -> CompiledStatement:
         .where(mails.c.id == chosen.c.id)
         .values(due_at=_NOW + bindparam("hold", type_=Interval), attempts=mails.c.attempts + 1)
     )
-    return CompiledStatement(leased.returning(mails))
+    language = func.coalesce(_LOCALE_BY_ID, _LOCALE_BY_ADDRESS, mails.c.language).label("language")
+    return CompiledStatement(leased.returning(*(column for column in mails.c if column.name != "language"), language))
 
 
 _LEASE, _LEASE_ONE = _lease_statement(_DUE), _lease_statement(_DUE.where(mails.c.id == bindparam("only")))
@@ -96,8 +107,7 @@ class PostgresOutbox(Outbox):
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[OutboxMail]:
         by_id = mails.c.user_id == user.id
-        no_user = or_(mails.c.user_id.is_(None), mails.c.user_id == VERIFIED_USER)
-        to_them = and_(mails.c.recipient == user.email, no_user, mails.c.created_at >= user.created_at)
+        to_them = and_(mails.c.recipient == user.email, _no_user, mails.c.created_at >= user.created_at)
         query = select(mails).where(_known, or_(by_id, to_them) if user.verified else by_id)
         query = query if after is None else query.where(mails.c.id < after)
         rows = await self._connection.fetch(query.order_by(mails.c.id.desc()).limit(limit))

@@ -69,6 +69,7 @@ def user_of(row: Row, prefix: str = "") -> User:
         imported_at=row[f"{prefix}imported_at"],
         factors=tuple(map(FactorKind, row[f"{prefix}factors"])),
         factor_version=row[f"{prefix}factor_version"],
+        locale=row[f"{prefix}locale"],
     )
 
 
@@ -84,6 +85,7 @@ def row_of_user(user: User) -> dict[str, Any]:
         "created_at": user.created_at,
         "provenance": user.provenance.value,
         "imported_at": user.imported_at,
+        "locale": user.locale,
     }
 
 
@@ -155,7 +157,9 @@ def mail_of(row: Row) -> OutboxMail:
         outcome=None if row["outcome"] is None else DeliveryOutcome(row["outcome"]),
         settled_at=row["settled_at"],
         note=row["note"],
-        client_info=ClientInfo(ip=row["ip"] or "", user_agent=row["user_agent"] or ""),
+        client_info=ClientInfo(
+            ip=row["ip"] or "", user_agent=row["user_agent"] or "", language=row["language"] or ""
+        ),
     )
 
 
@@ -172,6 +176,7 @@ def row_of_mail(mail: OutboxMail) -> dict[str, Any]:
         "note": mail.note,
         "ip": mail.client_info.ip,
         "user_agent": mail.client_info.user_agent,
+        "language": mail.client_info.language or None,
     }
 
 

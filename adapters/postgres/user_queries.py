@@ -1,13 +1,14 @@
 """Looks up users by id, or by address or username: the verified user, or else the unverified ones."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select, union
+from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select, union, update
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from adapters.postgres.connection import Connection
-from adapters.postgres.rows import holder_first, user_of
+from adapters.postgres.rows import among, holder_first, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import address_changes, username_key, users
 from domain.user import User
@@ -104,3 +105,12 @@ async def unverified_hash(connection: Connection, email: str, username: str | No
     if row is None and username is not None:
         row = await connection.fetch_row(_FIRST_HASH_BY_USERNAME, name=username.lower())
     return None if row is None else row["password_hash"]
+
+
+async def record_reset_links(connection: Connection, issued: Mapping[UUID, datetime]) -> None:
+    if not issued:
+        return
+    locked = select(users.c.id).where(among(users.c.id, list(issued))).order_by(users.c.id).with_for_update()
+    for user_id in await connection.fetch_column(locked):
+        at = func.greatest(users.c.reset_link_at, issued[user_id])
+        await connection.execute(update(users).where(users.c.id == user_id).values(reset_link_at=at))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg import IntegrityConstraintViolationError
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, insert, or_, select, update
 
 from adapters.postgres import user_queries
 from adapters.postgres.bulk_import import bulk_insert, owners_of, previously_imported
@@ -27,7 +27,7 @@ from domain.user import User, is_contested
 
 _ADDED = (
     *("id", "email", "username", "password_hash", "role", "credential_version", "created_at", "provenance"),
-    "imported_at",
+    *("imported_at", "locale"),
 )
 _ADD = CompiledStatement(insert(users).values({name: bindparam(name) for name in _ADDED}))
 
@@ -104,12 +104,7 @@ class PostgresUsers(Users):
         )
 
     async def record_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
-        if not issued:
-            return
-        locked = select(users.c.id).where(among(users.c.id, list(issued))).order_by(users.c.id).with_for_update()
-        for user_id in await self._connection.fetch_column(locked):
-            at = func.greatest(users.c.reset_link_at, issued[user_id])
-            await self._connection.execute(update(users).where(users.c.id == user_id).values(reset_link_at=at))
+        await user_queries.record_reset_links(self._connection, issued)
 
     async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
         await self._connection.execute(
@@ -149,6 +144,9 @@ class PostgresUsers(Users):
             async with self._connection.savepoint():
                 return await self._one(renamed)
         return None
+
+    async def set_locale(self, user_id: UUID, locale: str | None) -> User | None:
+        return await self._one(update(users).where(_present(user_id)).values(locale=locale).returning(users))
 
     async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
         return await owners_of(self._connection, emails)

@@ -8,6 +8,7 @@ from babel.dates import format_date, format_time
 from babel.units import format_unit
 
 from application.texts.ports import Texts
+from domain.device import describe_device
 
 _REGIONS = {"en": "en_GB"}
 """English for everybody: the day before the month, and 24 hours."""
@@ -40,6 +41,12 @@ class GettextTexts(Texts):
             return self._amount(lifetime // timedelta(days=1), "day")
         hours, rest = divmod(lifetime, timedelta(hours=1))
         return self._amount(lifetime // timedelta(minutes=1), "minute") if rest else self._amount(hours, "hour")
+
+    def device(self, user_agent: str) -> str:
+        program, on, system = describe_device(user_agent).partition(" on ")
+        if not on:
+            return self.gettext(program)
+        return self.gettext("%(program)s on %(system)s") % {"program": self.gettext(program), "system": system}
 
     def _amount(self, count: int, unit: str) -> str:
         return format_unit(count, f"duration-{unit}", locale=self._locale)

@@ -1,6 +1,6 @@
 """Changes that admins and operators make to a user."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -94,7 +94,8 @@ class ManageUser:
         if user.verified:  # before the deletion, because mails that are older than it are purged with the user
             kind = MailKind.ACCOUNT_DELETED if until is None else MailKind.ACCOUNT_CLOSED
             mail_user_id = None if until is None else user.id
-            await self.mail.queue(work, kind, user.email, user_id=mail_user_id, client_info=shown_client)
+            shown = replace(shown_client, language=user.locale or shown_client.language)
+            await self.mail.queue(work, kind, user.email, user_id=mail_user_id, client_info=shown)
         now = self.clock()
         await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
         await work.users.remove(user.id, now=now, until=until)

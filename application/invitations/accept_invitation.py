@@ -54,6 +54,7 @@ class AcceptInvitation:
                 email=invitation.email,
                 username=name,
                 password_hash=password_hash,
+                locale=client_info.language or None,
                 now=self.clock(),
             )
             async with self.begin() as work:

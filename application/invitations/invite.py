@@ -74,7 +74,8 @@ class Invite:
         invitation = Invitation(id=self.new_id(), email=email, role=role, invited_by=inviter.id, created_at=now)
         await work.invitations.add(invitation)
         # Without the client: the IP address and device of a moderator are not for the invited person.
-        await self.mail.queue(work, MailKind.INVITATION, email, change_id=invitation.id)
+        shown = ClientInfo(language=inviter.locale or client_info.language)
+        await self.mail.queue(work, MailKind.INVITATION, email, change_id=invitation.id, client_info=shown)
         await self.audit.record(
             work, EventType.INVITED, inviter.id, by=inviter.id, client_info=client_info, detail=f"as {role}"
         )

@@ -103,7 +103,14 @@ class Register:
         kind: MailKind,
     ) -> None:
         now = self.clock()
-        user = User.registered(id=self.new_id(), email=email, username=name, password_hash=password_hash, now=now)
+        user = User.registered(
+            id=self.new_id(),
+            email=email,
+            username=name,
+            password_hash=password_hash,
+            locale=client_info.language or None,
+            now=now,
+        )
         name_owner = None if name is None else await work.users.by_username(name)
         if name_owner is not None and name_owner.verified:
             raise username_taken()

@@ -20,7 +20,7 @@ class Outbox(Protocol):
     ) -> Sequence[OutboxMail]:
         """Lease the due mails with the earliest turns (`OutboxMail.turn_at`), so that no other worker gets them for
         the time `hold`. Skips locked rows. The clock of the database decides what is due, because clocks of processes
-        differ; tests may give `now`."""
+        differ; tests may give `now`. The language of a mail to a user is the one that the user has chosen, if any."""
         ...
 
     async def record_outcome(

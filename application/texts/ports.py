@@ -27,6 +27,10 @@ class Texts(Protocol):
         """In days from two days on, else in whole hours or in minutes."""
         ...
 
+    def device(self, user_agent: str) -> str:
+        """Such as Firefox on Linux; empty if nothing is recognized. Contains no part of the header."""
+        ...
+
 
 class Translations(Protocol):
     """All languages, English first."""

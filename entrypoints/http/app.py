@@ -138,11 +138,12 @@ def assemble(container: Container) -> Litestar:
     app.state.show_me = container.show_me()
     app.state.routes = routes
     app.state.public_url = settings.public_url
+    app.state.translations = container.translations()
     app.state.pages = Pages(
         settings.public_url,
         name=settings.name,
         product_url=settings.product_url,
-        translations=container.translations(),
+        translations=app.state.translations,
     )
     app.state.paths = Paths(app)
     app.state.metrics = Metrics(_calls(app.state.paths))

@@ -12,6 +12,7 @@ from litestar.exceptions import ClientException, InternalServerException
 from litestar.types import HTTPScope, WebSocketScope
 from litestar.utils.scope.state import ScopeState
 
+from application.texts.ports import Translations
 from domain.client import Client
 from domain.client_info import ClientInfo
 from domain.refusals import ErrorCode, Refusal
@@ -109,12 +110,20 @@ def client_of(request: AnyRequest) -> Client:
 
 
 def client_info_of(connection: ASGIConnection[Any, Any, Any, Any]) -> ClientInfo:
-    """The client's IP address, and the first 256 printable characters of its User-Agent."""
+    """The client's IP address, the first 256 printable characters of its User-Agent, and its language."""
     scope = connection.scope
     agent = "".join(header_values(scope, b"user-agent")[:1])
     if not agent.isprintable():
         agent = "".join(filter(str.isprintable, agent))
-    return ClientInfo(ip=scope["state"].get("client_ip", ""), user_agent=agent[:256])
+    ip, language = scope["state"].get("client_ip", ""), preferred_language(connection)
+    return ClientInfo(ip=ip, user_agent=agent[:256], language=language)
+
+
+def preferred_language(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
+    """The language of ours that the client prefers; empty if its request has no Accept-Language."""
+    header = ",".join(header_values(connection.scope, b"accept-language"))
+    translations: Translations = connection.app.state.translations
+    return translations.negotiate(header) if header else ""
 
 
 def header_values(scope: HTTPScope | WebSocketScope, header: bytes) -> list[str]:

@@ -9,13 +9,14 @@ from uuid import UUID
 import pytest
 
 from adapters.mail.addresses import Sender
-from adapters.mail.jinja_composer import JinjaComposer, format_duration
+from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.message import message_bytes
 from application.mail.ports import Composer
 from domain.client_info import ClientInfo
 from domain.factor import ChangeKind, EarlierChange
 from domain.outbox import LinkPurpose, MailKind, OutboxMail, RenderedMail
 from tests.support.mail_reader import Reader
+from tests.support.translations import ENGLISH, TRANSLATIONS
 
 ORIGIN = "https://id.example.org/accounts"
 SEALED = "eyJ1.c2ln-natu_re"
@@ -56,7 +57,7 @@ HOSTILE = [
 
 @pytest.fixture(params=[JinjaComposer], ids=["jinja"])
 def composer(request: pytest.FixtureRequest) -> Composer:
-    made: Composer = request.param(ORIGIN + "/", product="Ada & Sons")
+    made: Composer = request.param(ORIGIN + "/", translations=TRANSLATIONS, product="Ada & Sons")
     return made
 
 
@@ -138,8 +139,12 @@ NAMES = [
 @pytest.mark.parametrize("kind", MailKind)
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_product_name_stays_text_in_every_mail(kind: MailKind, name: str) -> None:
-    letter = JinjaComposer(ORIGIN, product=name).compose(mail(kind), SEALED if kind.purpose else None)
-    usual = JinjaComposer(ORIGIN, product="Paper").compose(mail(kind), SEALED if kind.purpose else None)
+    letter = JinjaComposer(ORIGIN, translations=TRANSLATIONS, product=name).compose(
+        mail(kind), SEALED if kind.purpose else None
+    )
+    usual = JinjaComposer(ORIGIN, translations=TRANSLATIONS, product="Paper").compose(
+        mail(kind), SEALED if kind.purpose else None
+    )
     page, plain = Reader(letter.html), Reader(usual.html)
     assert (page.tags, page.attributes, page.links) == (plain.tags, plain.attributes, plain.links)
     assert letter.subject == usual.subject.replace("Paper", name)
@@ -155,7 +160,9 @@ def test_product_name_stays_text_in_every_mail(kind: MailKind, name: str) -> Non
 
 @pytest.mark.parametrize("kind", MailKind)
 def test_mail_links_to_the_product(kind: MailKind) -> None:
-    composer = JinjaComposer(ORIGIN, product="Paper", product_url="https://app.example.org/#/home")
+    composer = JinjaComposer(
+        ORIGIN, translations=TRANSLATIONS, product="Paper", product_url="https://app.example.org/#/home"
+    )
     letter = composer.compose(mail(kind), SEALED if kind.purpose else None)
     assert "Paper: https://app.example.org/#/home" in letter.text.splitlines()
     assert Reader(letter.html).links[-1] == "https://app.example.org/#/home"
@@ -172,7 +179,7 @@ def test_mail_links_to_the_product(kind: MailKind) -> None:
 )
 def test_link_follows_the_url_template(kind: MailKind, template: str) -> None:
     assert kind.purpose is not None
-    letter = JinjaComposer(ORIGIN, link_url=template).compose(mail(kind), SEALED)
+    letter = JinjaComposer(ORIGIN, translations=TRANSLATIONS, link_url=template).compose(mail(kind), SEALED)
     link = template.replace("{purpose}", kind.purpose).replace("{token}", SEALED)
     assert link in letter.text.splitlines()
     assert link in Reader(letter.html).links
@@ -194,7 +201,7 @@ def test_both_bodies_have_the_link_and_its_lifetime(composer: Composer, kind: Ma
     assert link in page.words
     assert kind.purpose is not None
     for body in (letter.text, " ".join(page.words)):
-        assert ("works until" if kind is MailKind.UNDO_INSTEAD else format_duration(kind.purpose.lifetime)) in body
+        assert ("works until" if kind is MailKind.UNDO_INSTEAD else ENGLISH.duration(kind.purpose.lifetime)) in body
         assert COMFORT.get(kind, "nothing will happen") in body
 
 
@@ -332,7 +339,7 @@ def test_mail_fetches_runs_and_tracks_nothing(composer: Composer, kind: MailKind
     ],
 )
 def test_lifetimes_are_formatted(lifetime: timedelta, words: str) -> None:
-    assert format_duration(lifetime) == words
+    assert ENGLISH.duration(lifetime) == words
 
 
 def test_mail_after_an_undo_names_earlier_changes_with_their_links(composer: Composer) -> None:

@@ -12,6 +12,7 @@ from adapters.mail.jinja_composer import JinjaComposer
 from domain.client_info import ClientInfo
 from domain.outbox import MailKind, OutboxMail
 from tests.support.browser import Browser
+from tests.support.translations import TRANSLATIONS
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 TOKEN = "AaIsa7hUcIeTNqblQd2gXwAAAAEAAAAAaw1rcg.XRTdc7-dbAG3eyrCErU86_BpoiypAhU5YC7-F55R5c0"
@@ -21,7 +22,12 @@ TOKEN = "AaIsa7hUcIeTNqblQd2gXwAAAAEAAAAAaw1rcg.XRTdc7-dbAG3eyrCErU86_BpoiypAhU5
 def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
     browser: Browser, tmp_path: Path, kind: MailKind
 ) -> None:
-    composer = JinjaComposer("https://accounts.example.org", "Paper", product_url="https://app.example.org")
+    composer = JinjaComposer(
+        "https://accounts.example.org",
+        translations=TRANSLATIONS,
+        product="Paper",
+        product_url="https://app.example.org",
+    )
     mail = OutboxMail.queued(
         kind,
         "a.person.with.quite.a.long.name@mail.example.org",
@@ -39,7 +45,12 @@ def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
 def test_mail_with_a_long_product_name_fits_the_screen(browser: Browser, tmp_path: Path) -> None:
     mail = OutboxMail.queued(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "long.html"
-    composer = JinjaComposer("https://accounts.example.org", "x" * 100, product_url="https://app.example.org")
+    composer = JinjaComposer(
+        "https://accounts.example.org",
+        translations=TRANSLATIONS,
+        product="x" * 100,
+        product_url="https://app.example.org",
+    )
     page.write_text(composer.compose(replace(mail, client_info=ClientInfo(ip="::1")), TOKEN).html)
     browser.driver.get(page.as_uri())
     browser.see("mail-long-name")
@@ -48,7 +59,9 @@ def test_mail_with_a_long_product_name_fits_the_screen(browser: Browser, tmp_pat
 def test_hint_in_a_mail_is_dimmer_than_its_text_in_dark_mode(browser: Browser, tmp_path: Path) -> None:
     mail = OutboxMail.queued(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "dark.html"
-    page.write_text(JinjaComposer("https://accounts.example.org").compose(mail, TOKEN).html)
+    page.write_text(
+        JinjaComposer("https://accounts.example.org", translations=TRANSLATIONS).compose(mail, TOKEN).html
+    )
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
     browser.driver.get(page.as_uri())

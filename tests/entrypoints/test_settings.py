@@ -38,6 +38,7 @@ from entrypoints.settings.settings import ROWS
 from entrypoints.settings.tokens import secrets as parse_secrets
 from tests.support.key_files import load_keys
 from tests.support.service import ROOT
+from tests.support.translations import TRANSLATIONS
 
 GOOD = sha256(b"any").hexdigest()
 ANDROID = f"android:apk-key-hash:{'aB_-' * 10}xyz"
@@ -222,7 +223,7 @@ def test_links_in_mails_follow_the_link_url(production: dict[str, str]) -> None:
         ("", "https://accounts.good.example/reset?token=t"),
         ("https://app.good.example/#/{purpose}/{token}", "https://app.good.example/#/reset/t"),
     ):
-        letter = make_composer(load(production | {"LATCHKEY_LINK_URL": template})).compose(mail, "t")
+        letter = make_composer(load(production | {"LATCHKEY_LINK_URL": template}), TRANSLATIONS).compose(mail, "t")
         assert link in letter.text.splitlines()
 
 

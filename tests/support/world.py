@@ -87,6 +87,7 @@ from application.mail.redrive_mail import RedriveMail
 from application.maintenance.purge_expired import PurgeExpired
 from application.ports import ExpiredRows, RateLimiter, UserLookup
 from application.profile.change_email import ChangeEmail
+from application.profile.change_locale import ChangeLocale
 from application.profile.change_username import ChangeUsername
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.delete_me import DeleteMe
@@ -119,12 +120,13 @@ from domain.session import Lifetimes
 from domain.tokens import AccessToken, TokenPair
 from domain.user import User
 from tests.support.forging import fixed
+from tests.support.translations import TRANSLATIONS
 
 T = TypeVar("T")
 
 PASSWORD = "a perfectly fine passphrase"
 OTHER_PASSWORD = "another quite fine passphrase"
-_COMPOSER = JinjaComposer("https://accounts.example.org")
+_COMPOSER = JinjaComposer("https://accounts.example.org", translations=TRANSLATIONS)
 """Shared, because it compiles the templates."""
 _KEY = SigningKey.of(Ed25519PrivateKey.generate())
 _TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
@@ -202,6 +204,7 @@ class World:
         self.new_bytes = os.urandom
         self.registration = RegistrationMode.OPEN
         self.composer = _COMPOSER
+        self.translations = TRANSLATIONS
         self.reports: list[tuple[UUID, DeliveryOutcome | None, str]] = []
         self.server_refusals = 0
         use_case = _UseCases(vars(self))
@@ -265,6 +268,7 @@ class World:
         self.issue_session_token = use_case(IssueSessionToken)
         self.show_me = use_case(ShowMe)
         self.change_username = use_case(ChangeUsername)
+        self.change_locale = use_case(ChangeLocale)
         self.reset_password = use_case(ResetPassword)
         self.change_password: ChangePassword[TokenPair] = use_case(ChangePassword)
         self.change_email = use_case(ChangeEmail)

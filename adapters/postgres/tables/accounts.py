@@ -26,6 +26,8 @@ users = Table(
     # The kinds of the user's factors in use, so that no login or request needs to join them.
     Column("factors", ARRAY(Text), nullable=False, server_default="{}"),
     Column("factor_version", Integer, nullable=False, server_default="0"),
+    # Stays when the user is deleted, for the mails about the deletion.
+    Column("locale", Text),
     CheckConstraint("role IN ('member', 'moderator', 'admin')", name="role"),
     CheckConstraint("email = lower(email)", name="email_lower"),
 )

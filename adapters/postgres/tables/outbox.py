@@ -22,6 +22,8 @@ mails = Table(
     # The client that caused the mail; empty in mails of earlier releases.
     Column("ip", Text),
     Column("user_agent", Text),
+    # What the client prefers; the language that the user has chosen takes precedence.
+    Column("language", Text),
     # Mails of one lane are sent one after another, and lanes in turn. The default is for the previous release.
     Column("lane", Text),
     Column("turn_at", MOMENT, nullable=False, server_default=func.now()),

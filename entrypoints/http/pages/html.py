@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 
 from application.texts.ports import Texts, Translations
-from entrypoints.http.request import AnyRequest
+from entrypoints.http.request import AnyRequest, preferred_language
 
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
 _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
@@ -26,7 +26,6 @@ class Pages:
     def __init__(self, public_url: str, *, name: str, product_url: str | None, translations: Translations) -> None:
         self._home = f"{urlsplit(public_url).path}/"
         self._globals = {"product": name, "product_url": product_url}
-        self.translations = translations
         self._environments = {
             language: self._environment(translations.of(language)) for language in translations.languages
         }
@@ -85,11 +84,10 @@ def page(
 
 def language_of(request: AnyRequest) -> str:
     """The language that the signed-in user has chosen, else the one that the browser prefers."""
-    translations = _translations(request)
     chosen = request.scope["state"].get("locale")
-    if chosen in translations.languages:
+    if chosen in _translations(request).languages:
         return str(chosen)
-    return translations.negotiate(request.headers.get("accept-language", ""))
+    return preferred_language(request) or ENGLISH
 
 
 def texts_of(request: AnyRequest) -> Texts:
@@ -98,8 +96,8 @@ def texts_of(request: AnyRequest) -> Texts:
 
 
 def _translations(request: AnyRequest) -> Translations:
-    pages: Pages = request.app.state.pages
-    return pages.translations
+    translations: Translations = request.app.state.translations
+    return translations
 
 
 def redirect(request: AnyRequest, path: str) -> Response[Any]:
