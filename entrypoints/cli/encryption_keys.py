@@ -62,4 +62,5 @@ async def _rotate(container: "Container", *, as_json: bool) -> None:
     if lost:
         raise Failure(f"{len(lost)} cannot be decrypted: their key is not in LATCHKEY_ENCRYPTION_KEYS.")
     if len(keys.current()) > 1 and not as_json:
-        print_note("Remove the older keys in five minutes, and keep them with older backups.")
+        where = file or "LATCHKEY_ENCRYPTION_KEYS"
+        print_note(f"Remove the older keys from {where} in five minutes, and keep them with older backups.")

@@ -17,8 +17,8 @@ from domain.refusals import ErrorCode, Refusal
 from domain.user import User
 from tests.support.authenticator import BACKED_UP, BACKUP_ELIGIBLE, EXTENDED
 from tests.support.cose import EDDSA, ES256, RS256, algorithm_of
-from tests.support.forged_passkeys import ALL, Twist
-from tests.support.forged_passkeys.twist import client_data, client_data_bytes, flags
+from tests.support.forged_passkeys import ALL, Forgery
+from tests.support.forged_passkeys.forgery import client_data, client_data_bytes, flags
 from tests.support.forging import NOW
 from tests.support.passkeys import NEW_KEYS, ORIGIN, RP_ID, authenticator
 
@@ -28,20 +28,20 @@ NONCE = bytes(range(32))
 CREATION, REQUEST = PASSKEYS.creation_options(USER, NONCE, exclude=[]), PASSKEYS.request_options(NONCE)
 
 
-@pytest.mark.parametrize("twist", [twist for twist in ALL if twist.step == "registration"], ids=str)
-def test_forged_registration_is_refused(twist: Twist) -> None:
-    credential = twist.credential(authenticator(twist.algorithm), CREATION)
+@pytest.mark.parametrize("forgery", [forgery for forgery in ALL if forgery.step == "registration"], ids=str)
+def test_forged_registration_is_refused(forgery: Forgery) -> None:
+    credential = forgery.credential(authenticator(forgery.algorithm), CREATION)
     with pytest.raises(Refusal) as caught:
         PASSKEYS.verify_registration(credential, NONCE)
-    expected = ErrorCode.FACTOR_INVALID if twist.reason is None else ErrorCode.PASSKEY_UNSUITABLE
-    assert (caught.value.code, caught.value.reason) == (expected, twist.reason)
+    expected = ErrorCode.FACTOR_INVALID if forgery.reason is None else ErrorCode.PASSKEY_UNSUITABLE
+    assert (caught.value.code, caught.value.reason) == (expected, forgery.reason)
 
 
-@pytest.mark.parametrize("twist", [twist for twist in ALL if twist.step == "login"], ids=str)
-def test_forged_assertion_is_refused(twist: Twist) -> None:
-    device = authenticator(twist.algorithm)
+@pytest.mark.parametrize("forgery", [forgery for forgery in ALL if forgery.step == "login"], ids=str)
+def test_forged_assertion_is_refused(forgery: Forgery) -> None:
+    device = authenticator(forgery.algorithm)
     passkey = PASSKEYS.verify_registration(device.create(CREATION), NONCE)
-    credential = twist.credential(device, REQUEST)
+    credential = forgery.credential(device, REQUEST)
     with pytest.raises(Refusal) as caught:
         PASSKEYS.verify_assertion(credential, NONCE, passkey, user_id=USER.id)
     assert (caught.value.code, caught.value.reason) == (ErrorCode.FACTOR_INVALID, None)

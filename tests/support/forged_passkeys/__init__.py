@@ -8,15 +8,15 @@ from tests.support.forged_passkeys import (
     public_keys,
     signatures,
 )
-from tests.support.forged_passkeys.twist import Twist
+from tests.support.forged_passkeys.forgery import Forgery
 
-ALL: list[Twist] = [
-    *client_data.TWISTS,
-    *authenticator_data.TWISTS,
-    *attestation.TWISTS,
-    *public_keys.TWISTS,
-    *fields.TWISTS,
-    *signatures.TWISTS,
+ALL: list[Forgery] = [
+    *client_data.FORGERIES,
+    *authenticator_data.FORGERIES,
+    *attestation.FORGERIES,
+    *public_keys.FORGERIES,
+    *fields.FORGERIES,
+    *signatures.FORGERIES,
 ]
 
-__all__ = ["ALL", "Twist"]
+__all__ = ["ALL", "Forgery"]

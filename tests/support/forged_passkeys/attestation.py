@@ -1,4 +1,4 @@
-"""Twists of the attestation object, which the authenticator and the browser make at registration."""
+"""Forgeries of the attestation object, which the authenticator and the browser make at registration."""
 
 from collections.abc import Callable
 
@@ -8,17 +8,17 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from tests.support.authenticator import Creation, Json
 from tests.support.cose import EDDSA, ES256, RS256
-from tests.support.forged_passkeys.twist import Twist, flipped
+from tests.support.forged_passkeys.forgery import Forgery, flipped
 
 _OTHER = generate_private_key(SECP256R1())
 
 
 def _bytes(change: Callable[[bytes], bytes]) -> Callable[[Json], None]:
-    def twist(credential: Json) -> None:
+    def forgery(credential: Json) -> None:
         old = base64url_to_bytes(credential["response"]["attestationObject"])
         credential["response"]["attestationObject"] = bytes_to_base64url(change(old))
 
-    return twist
+    return forgery
 
 
 def _object(change: Callable[[Json], object]) -> Callable[[Json], None]:
@@ -26,20 +26,20 @@ def _object(change: Callable[[Json], object]) -> Callable[[Json], None]:
 
 
 def _statement(name: str, **statement: object) -> Callable[[Creation], None]:
-    def twist(response: Creation) -> None:
+    def forgery(response: Creation) -> None:
         response.format, response.statement = name, statement
 
-    return twist
+    return forgery
 
 
 def _self_attested(change: Callable[[Creation, Json], None]) -> Callable[[Creation], None]:
     """A valid self attestation, changed."""
 
-    def twist(response: Creation) -> None:
+    def forgery(response: Creation) -> None:
         response.format, response.statement = "packed", {"alg": ES256, "sig": response.signature()}
         change(response, response.statement)
 
-    return twist
+    return forgery
 
 
 def _algorithm(value: object) -> Callable[[Creation, Json], None]:
@@ -139,18 +139,18 @@ _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
     "a megabyte": lambda old: old + bytes(2**20),
 }
 
-TWISTS: list[Twist] = (
+FORGERIES: list[Forgery] = (
     [
-        Twist(kind="attestation format", name=name, step="registration", parts=parts)
+        Forgery(kind="attestation format", name=name, step="registration", parts=parts)
         for name, parts in _FORMATS.items()
     ]
-    + [Twist(kind="self attestation", name=name, step="registration", parts=parts) for name, parts in _SELF.items()]
+    + [Forgery(kind="self attestation", name=name, step="registration", parts=parts) for name, parts in _SELF.items()]
     + [
-        Twist(kind="attestation object", name=name, step="registration", fields=fields)
+        Forgery(kind="attestation object", name=name, step="registration", fields=fields)
         for name, fields in _OBJECTS.items()
     ]
     + [
-        Twist(kind="attestation encoding", name=name, step="registration", fields=_bytes(change))
+        Forgery(kind="attestation encoding", name=name, step="registration", fields=_bytes(change))
         for name, change in _ENCODINGS.items()
     ]
 )

@@ -1,4 +1,4 @@
-"""Twists of authenticator data: the site, the flags, and what follows them."""
+"""Forgeries of authenticator data: the site, the flags, and what follows them."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,9 +16,9 @@ from tests.support.authenticator import (
     Assertion,
     Creation,
 )
-from tests.support.forged_passkeys.twist import (
+from tests.support.forged_passkeys.forgery import (
+    Forgery,
     Parts,
-    Twist,
     data,
     data_bytes,
     flags,
@@ -77,7 +77,7 @@ _PRESENCE = in_both(
     },
 )
 _VERIFICATION = [
-    Twist(kind="UV", name=name, step=step, parts=parts, reason="not_verified" if step == "registration" else None)
+    Forgery(kind="UV", name=name, step=step, parts=parts, reason="not_verified" if step == "registration" else None)
     for step in ("registration", "login")
     for name, parts in {
         "user not verified": flags(lambda old: old & ~USER_VERIFIED),
@@ -127,9 +127,9 @@ _EXTENSIONS = in_both(
     },
 )
 _ATTESTED = [
-    Twist(kind="attested credential", name="in an assertion", step="login", parts=_attested_at_login),
+    Forgery(kind="attested credential", name="in an assertion", step="login", parts=_attested_at_login),
     *(
-        Twist(
+        Forgery(
             kind="attested credential",
             name=f"cut off after {size} bytes",
             step="registration",
@@ -138,7 +138,7 @@ _ATTESTED = [
         for size in (37, 38, 52, 53, 54, 55, 70, 86, 87, 88, 120, 162)
     ),
     *(
-        Twist(
+        Forgery(
             kind="attested credential",
             name=f"id of {size} bytes",
             step="registration",
@@ -146,19 +146,19 @@ _ATTESTED = [
         )
         for size in (1, 8, 15, 1024, 2000)
     ),
-    Twist(
+    Forgery(
         kind="attested credential",
         name="length of the id too large",
         step="registration",
         parts=data_bytes(lambda body: body[:53] + b"\xff\xff" + body[55:]),
     ),
-    Twist(
+    Forgery(
         kind="attested credential",
         name="length of the id too small",
         step="registration",
         parts=data_bytes(lambda body: body[:53] + b"\x00\x10" + body[55:]),
     ),
-    Twist(
+    Forgery(
         kind="attested credential",
         name="without id",
         step="registration",
@@ -166,4 +166,4 @@ _ATTESTED = [
     ),
 ]
 
-TWISTS: list[Twist] = _SITES + _PRESENCE + _VERIFICATION + _BACKUP + _LAYOUT + _EXTENSIONS + _ATTESTED
+FORGERIES: list[Forgery] = _SITES + _PRESENCE + _VERIFICATION + _BACKUP + _LAYOUT + _EXTENSIONS + _ATTESTED

@@ -1,9 +1,9 @@
-"""Twists of `clientDataJSON`, which the browser writes: challenge, type, origin, and frames of other sites."""
+"""Forgeries of `clientDataJSON`, which the browser writes: challenge, type, origin, and frames of other sites."""
 
 import json
 
 from tests.support.authenticator import Response
-from tests.support.forged_passkeys.twist import Parts, Twist, client_data, client_data_bytes, in_both
+from tests.support.forged_passkeys.forgery import Forgery, Parts, client_data, client_data_bytes, in_both
 from tests.support.passkeys import ORIGIN
 
 
@@ -141,4 +141,4 @@ _SYNTAX = in_both(
     },
 )
 
-TWISTS: list[Twist] = _CHALLENGES + _TYPES + _ORIGINS + _FRAMES + _REPEATED + _SYNTAX
+FORGERIES: list[Forgery] = _CHALLENGES + _TYPES + _ORIGINS + _FRAMES + _REPEATED + _SYNTAX

@@ -1,4 +1,4 @@
-"""Twists of the credential's JSON: its members, their types, their base64, and whose credential it is."""
+"""Forgeries of the credential's JSON: its members, their types, their base64, and whose credential it is."""
 
 import base64
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from dataclasses import replace
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from tests.support.authenticator import Assertion, Creation, Json
-from tests.support.forged_passkeys.twist import Step, Twist
+from tests.support.forged_passkeys.forgery import Forgery, Step
 
 _FIELDS: dict[Step, list[str]] = {
     "registration": ["clientDataJSON", "attestationObject"],
@@ -68,10 +68,10 @@ _MEMBERS: dict[str, Callable[[Json], None]] = {
 
 
 def _field(name: str, change: Callable[[str], object]) -> Callable[[Json], None]:
-    def twist(credential: Json) -> None:
+    def forgery(credential: Json) -> None:
         credential["response"][name] = change(credential["response"][name])
 
-    return twist
+    return forgery
 
 
 def _missing(name: str) -> Callable[[Json], None]:
@@ -101,31 +101,33 @@ _HANDLES = {
     "64 bytes": _changed_handle(lambda own: own * 4),
 }
 
-TWISTS: list[Twist] = [
+FORGERIES: list[Forgery] = [
     *(
-        Twist(kind="members", name=name, step=step, fields=fields)
+        Forgery(kind="members", name=name, step=step, fields=fields)
         for step in _FIELDS
         for name, fields in _MEMBERS.items()
     ),
     *(
-        Twist(kind="base64 and types", name=f"{field} {name}", step=step, fields=_field(field, change))
+        Forgery(kind="base64 and types", name=f"{field} {name}", step=step, fields=_field(field, change))
         for step, fields in _FIELDS.items()
         for field in fields
         for name, change in _TEXTS.items()
         if (field, name) != ("userHandle", "null")
     ),
     *(
-        Twist(kind="members", name=f"{field} missing", step=step, fields=_missing(field))
+        Forgery(kind="members", name=f"{field} missing", step=step, fields=_missing(field))
         for step, fields in _FIELDS.items()
         for field in fields
         if field != "userHandle"
     ),
-    Twist(
+    Forgery(
         kind="members",
         name="extension results a list",
         step="registration",
         fields=_member("clientExtensionResults", [1]),
     ),
-    Twist(kind="credential id", name="differs from authenticator data", step="registration", parts=_other_id_in_data),
-    *(Twist(kind="user handle", name=name, step="login", parts=parts) for name, parts in _HANDLES.items()),
+    Forgery(
+        kind="credential id", name="differs from authenticator data", step="registration", parts=_other_id_in_data
+    ),
+    *(Forgery(kind="user handle", name=name, step="login", parts=parts) for name, parts in _HANDLES.items()),
 ]

@@ -1,4 +1,4 @@
-"""Twists of the public key at registration: other algorithms, curves and encodings, and weak keys."""
+"""Forgeries of the public key at registration: other algorithms, curves and encodings, and weak keys."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support.authenticator import Creation
 from tests.support.cose import EDDSA, ES256, RS256, cose_parameters
-from tests.support.forged_passkeys.twist import Twist
+from tests.support.forged_passkeys.forgery import Forgery
 
 Parameters = dict[Any, Any]
 NAMES = {ES256: "ES256", EDDSA: "EdDSA", RS256: "RS256"}
@@ -39,10 +39,10 @@ def _key(change: Callable[[Parameters], object]) -> Callable[[Creation], None]:
 
 
 def _bytes(change: Callable[[bytes], bytes]) -> Callable[[Creation], None]:
-    def twist(response: Creation) -> None:
+    def forgery(response: Creation) -> None:
         response.data.public_key = change(response.data.public_key)
 
-    return twist
+    return forgery
 
 
 def _with(**changes: Any) -> Callable[[Creation], None]:
@@ -186,25 +186,25 @@ def _less(old: Parameters, label: int) -> Parameters:
     return {key: value for key, value in old.items() if key != label}
 
 
-def _twists(kind: str, algorithm: int, changes: dict[str, Callable[[Creation], None]]) -> list[Twist]:
+def _forgeries(kind: str, algorithm: int, changes: dict[str, Callable[[Creation], None]]) -> list[Forgery]:
     return [
-        Twist(kind=kind, name=f"{NAMES[algorithm]} {name}", step="registration", parts=parts, algorithm=algorithm)
+        Forgery(kind=kind, name=f"{NAMES[algorithm]} {name}", step="registration", parts=parts, algorithm=algorithm)
         for name, parts in changes.items()
     ]
 
 
-TWISTS: list[Twist] = [
-    *(twist for algorithm in NAMES for twist in _twists("COSE encoding", algorithm, _ANY)),
+FORGERIES: list[Forgery] = [
+    *(forgery for algorithm in NAMES for forgery in _forgeries("COSE encoding", algorithm, _ANY)),
     *(
-        twist
+        forgery
         for algorithm, changes in _MISMATCHES.items()
-        for twist in _twists("algorithm confusion", algorithm, changes)
+        for forgery in _forgeries("algorithm confusion", algorithm, changes)
     ),
-    *(twist for algorithm, changes in _CURVES.items() for twist in _twists("curve", algorithm, changes)),
-    *(twist for algorithm, changes in _POINTS.items() for twist in _twists("point", algorithm, changes)),
-    *_twists("RSA key", RS256, _RSA),
+    *(forgery for algorithm, changes in _CURVES.items() for forgery in _forgeries("curve", algorithm, changes)),
+    *(forgery for algorithm, changes in _POINTS.items() for forgery in _forgeries("point", algorithm, changes)),
+    *_forgeries("RSA key", RS256, _RSA),
     *(
-        Twist(
+        Forgery(
             kind="algorithm",
             name=f"{NAMES[algorithm]} as {name}",
             step="registration",
@@ -215,7 +215,7 @@ TWISTS: list[Twist] = [
         for algorithm in NAMES
         for name, value in _OTHERS.items()
     ),
-    Twist(
+    Forgery(
         kind="algorithm",
         name="ML-DSA key",
         step="registration",

@@ -1,4 +1,4 @@
-"""Twists of the signature of an assertion."""
+"""Forgeries of the signature of an assertion."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -19,8 +19,8 @@ from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 
 from tests.support.authenticator import Assertion, Json
 from tests.support.cose import EDDSA, ES256, RS256, PrivateKey, sign
+from tests.support.forged_passkeys.forgery import Forgery, flipped
 from tests.support.forged_passkeys.public_keys import NAMES
-from tests.support.forged_passkeys.twist import Twist, flipped
 from tests.support.forging import P256_ORDER
 
 _OTHERS: dict[int, PrivateKey] = {
@@ -31,21 +31,21 @@ _OTHERS: dict[int, PrivateKey] = {
 
 
 def _bytes(change: Callable[[bytes], bytes]) -> Callable[[Json], None]:
-    def twist(credential: Json) -> None:
+    def forgery(credential: Json) -> None:
         old = base64url_to_bytes(credential["response"]["signature"])
         credential["response"]["signature"] = bytes_to_base64url(change(old))
 
-    return twist
+    return forgery
 
 
 def _by(make: Callable[[Assertion, bytes], bytes]) -> Callable[[Assertion], None]:
     """`make` gets the bytes that an authenticator signs."""
 
-    def twist(response: Assertion) -> None:
+    def forgery(response: Assertion) -> None:
         client_data, data = response.signed_parts()
         response.given_signature = make(response, data + sha256(client_data).digest())
 
-    return twist
+    return forgery
 
 
 def _by_another(key: PrivateKey) -> Callable[[Assertion], None]:
@@ -115,20 +115,20 @@ _ECDSA: dict[str, Callable[[bytes], bytes]] = {
     "indefinite length": lambda old: old[:1] + b"\x80" + old[2:] + b"\0\0",
 }
 
-TWISTS: list[Twist] = [
-    Twist(
+FORGERIES: list[Forgery] = [
+    Forgery(
         kind="signature", name=f"{NAMES[algorithm]} {name}", step="login", fields=_bytes(change), algorithm=algorithm
     )
     for algorithm in NAMES
     for name, change in _ANY.items()
 ]
-TWISTS += [
-    Twist(kind="signed bytes", name=f"{NAMES[algorithm]} {name}", step="login", parts=parts, algorithm=algorithm)
+FORGERIES += [
+    Forgery(kind="signed bytes", name=f"{NAMES[algorithm]} {name}", step="login", parts=parts, algorithm=algorithm)
     for algorithm in NAMES
     for name, parts in _SIGNED.items()
 ]
-TWISTS += [
-    Twist(
+FORGERIES += [
+    Forgery(
         kind="signature of another key",
         name=f"{NAMES[algorithm]} by {NAMES[other]}",
         step="login",
@@ -138,16 +138,16 @@ TWISTS += [
     for algorithm in NAMES
     for other in NAMES
 ]
-TWISTS += [
-    Twist(kind="signature", name=f"ES256 {name}", step="login", fields=_bytes(change))
+FORGERIES += [
+    Forgery(kind="signature", name=f"ES256 {name}", step="login", fields=_bytes(change))
     for name, change in _ECDSA.items()
 ]
-TWISTS += [
-    Twist(kind="signature algorithm", name=f"ES256 {name}", step="login", parts=parts)
+FORGERIES += [
+    Forgery(kind="signature algorithm", name=f"ES256 {name}", step="login", parts=parts)
     for name, parts in {"with SHA-384": _ecdsa(SHA384()), "with SHA-512": _ecdsa(SHA512())}.items()
 ]
-TWISTS += [
-    Twist(kind="signature algorithm", name=f"RS256 {name}", step="login", parts=_rsa(make), algorithm=RS256)
+FORGERIES += [
+    Forgery(kind="signature algorithm", name=f"RS256 {name}", step="login", parts=_rsa(make), algorithm=RS256)
     for name, make in {
         "PSS": lambda key, body: key.sign(body, PSS(MGF1(SHA256()), PSS.MAX_LENGTH), SHA256()),
         "PSS with a short salt": lambda key, body: key.sign(body, PSS(MGF1(SHA256()), 32), SHA256()),

@@ -17,7 +17,7 @@ def _leave(_: object) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Twist:
+class Forgery:
     """`parts` changes the response before it is signed, and `fields` its JSON afterwards. `reason` is that of
     `passkey_unsuitable`; None for `factor_invalid`."""
 
@@ -44,10 +44,10 @@ class Twist:
         return credential
 
 
-def in_both(kind: str, changes: Mapping[str, Parts]) -> list[Twist]:
+def in_both(kind: str, changes: Mapping[str, Parts]) -> list[Forgery]:
     """The same changes at registration and at login."""
-    at_login = [Twist(kind=kind, name=name, step="login", parts=parts) for name, parts in changes.items()]
-    return at_login + [replace(twist, step="registration") for twist in at_login]
+    at_login = [Forgery(kind=kind, name=name, step="login", parts=parts) for name, parts in changes.items()]
+    return at_login + [replace(forgery, step="registration") for forgery in at_login]
 
 
 def client_data(**changes: object) -> Parts:
@@ -55,32 +55,32 @@ def client_data(**changes: object) -> Parts:
 
 
 def client_data_bytes(change: Callable[[bytes], bytes]) -> Parts:
-    def twist(response: Creation | Assertion) -> None:
+    def forgery(response: Creation | Assertion) -> None:
         response.client_data_json = change(response.signed_parts()[0])
 
-    return twist
+    return forgery
 
 
 def data(**changes: Any) -> Parts:
-    def twist(response: Creation | Assertion) -> None:
+    def forgery(response: Creation | Assertion) -> None:
         response.data = replace(response.data, **changes)
 
-    return twist
+    return forgery
 
 
 def flags(change: Callable[[int], int], *, extensions: bytes = b"") -> Parts:
-    def twist(response: Creation | Assertion) -> None:
+    def forgery(response: Creation | Assertion) -> None:
         response.data.flags = change(response.data.flags)
         response.data.extensions = extensions
 
-    return twist
+    return forgery
 
 
 def data_bytes(change: Callable[[bytes], bytes]) -> Parts:
-    def twist(response: Creation | Assertion) -> None:
+    def forgery(response: Creation | Assertion) -> None:
         response.authenticator_data = change(bytes(response.data))
 
-    return twist
+    return forgery
 
 
 def flipped(data: bytes, at: int) -> bytes:
