@@ -481,10 +481,10 @@ async def test_history_of_deleted_users_is_read_by_index(probe: PlanProbe) -> No
 async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) -> None:
     expired_rows = PostgresExpiredRows(probe.database)
     async with probe.engine.begin() as connection:
-        for statement in (*OLD, *FACTORS):
+        for statement in (*OLD, *FACTORS, INVITATIONS):
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         analyzed = "users, events, address_changes, mails, arrivals, factors, recovery_codes, undo_points, spent"
-        await connection.execute(text(f"ANALYZE {analyzed}"))
+        await connection.execute(text(f"ANALYZE {analyzed}, invitations"))
     probe.recorder.take()
     for kind in (kind for kind in RetentionCategory if kind is not RetentionCategory.DELETED_USER):
         # Ids are random here, so only a late time makes many of them old.
