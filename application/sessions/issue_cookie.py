@@ -16,6 +16,8 @@ class SignedIn:
     cookie: str = field(repr=False)
     max_age: int
     session_id: UUID
+    locale: str | None
+    """The language that the user has chosen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,10 +25,11 @@ class IssueCookie:
     cookie_codec: CookieCodec
     lifetimes: Lifetimes
 
-    def __call__(self, session: Session, _: User) -> SignedIn:
+    def __call__(self, session: Session, user: User) -> SignedIn:
         cookie = SessionCookie(session_id=session.id, secret=session.secret)
         return SignedIn(
             cookie=self.cookie_codec.encode(cookie),
             max_age=math.ceil(self.lifetimes.session.total_seconds()),
             session_id=session.id,
+            locale=user.locale,
         )

@@ -3,6 +3,8 @@
 from litestar.datastructures import Cookie
 from litestar.types import HTTPScope
 
+_A_YEAR = 365 * 24 * 3600
+
 
 class Cookies:
     """Over https the names begin with `__Host-`: then no other host and no page over http can set them, and only this
@@ -12,6 +14,8 @@ class Cookies:
         self._secure = public_url.startswith("https:")
         prefix = "__Host-" if self._secure else ""
         self.session, self.step_up = f"{prefix}latchkey", f"{prefix}latchkey-step-up"
+        self.language = f"{prefix}latchkey-language"
+        """Not a credential: it holds the language that a person has chosen."""
         self._session_start, self._step_up_start = f"{self.session}=".encode(), f"{self.step_up}=".encode()
 
     def session_of(self, scope: HTTPScope) -> str | None:
@@ -22,8 +26,11 @@ class Cookies:
     def step_up_of(self, scope: HTTPScope) -> str | None:
         return _value(scope, self._step_up_start)
 
+    def language_of(self, scope: HTTPScope) -> str:
+        return _value(scope, f"{self.language}=".encode()) or ""
+
     def carried_by(self, scope: HTTPScope) -> bool:
-        """Whether the request carries any of them."""
+        """Whether the request carries a credential."""
         return any(
             name == b"cookie" and (self._session_start in value or self._step_up_start in value)
             for name, value in scope["headers"]
@@ -34,6 +41,9 @@ class Cookies:
 
     def with_step_up(self, value: str, *, max_age: int) -> Cookie:
         return self._cookie(self.step_up, value, max_age)
+
+    def with_language(self, value: str) -> Cookie:
+        return self._cookie(self.language, value, _A_YEAR)
 
     def cleared(self) -> list[Cookie]:
         return [self._cookie(name, "", 0) for name in (self.session, self.step_up)]

@@ -2,6 +2,8 @@
 
 import re
 
+import httpx
+
 from tests.support.service import Service
 
 
@@ -22,3 +24,11 @@ def test_pages_for_developers_and_problem_documents_are_english(service: Service
             assert re.search('<html lang="en">', page.text)
             assert page.headers["Content-Language"] == "en"
         assert client.get("/v1/me", headers=german).json() == client.get("/v1/me").json()
+
+
+def test_page_language_is_the_one_chosen_in_the_browser(service: Service) -> None:
+    with httpx.Client(base_url=service.url, headers={"Accept-Language": "en"}) as browser:
+        browser.cookies.set("latchkey-language", "de")
+        assert browser.get("/sign-in").headers["content-language"] == "de"
+        browser.cookies.set("latchkey-language", "xx")
+        assert browser.get("/sign-in").headers["content-language"] == "en"

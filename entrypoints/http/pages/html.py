@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 
 from application.texts.ports import Texts, Translations
+from entrypoints.http.identify import AccessChecks
 from entrypoints.http.request import AnyRequest, preferred_language
 
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -83,10 +84,10 @@ def page(
 
 
 def language_of(request: AnyRequest) -> str:
-    """The language that the signed-in user has chosen, else the one that the browser prefers."""
-    chosen = request.scope["state"].get("locale")
+    """The language that the person has chosen in this browser, else the one that the browser prefers."""
+    chosen = AccessChecks.of(request.scope).cookies.language_of(request.scope)
     if chosen in _translations(request).languages:
-        return str(chosen)
+        return chosen
     return preferred_language(request) or ENGLISH
 
 

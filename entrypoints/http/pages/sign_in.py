@@ -56,9 +56,10 @@ async def finish(request: AnyRequest, signed: SignedIn, logout: Logout, *, retur
         await logout(former, client_info=client_info_of(request))
     known: ReturnTo = request.app.state.return_to
     response = redirect(request, (known.accept(return_to) or "/account").removeprefix("/"))
-    response.cookies.append(
-        AccessChecks.of(request.scope).cookies.with_session(signed.cookie, max_age=signed.max_age)
-    )
+    cookies = AccessChecks.of(request.scope).cookies
+    response.cookies.append(cookies.with_session(signed.cookie, max_age=signed.max_age))
+    if signed.locale is not None:
+        response.cookies.append(cookies.with_language(signed.locale))
     return response
 
 
