@@ -1,6 +1,7 @@
 """Sessions. A session is one row from login to logout, however often it is refreshed."""
 
 import hashlib
+import hmac
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -141,6 +142,9 @@ class Session:
     def with_access_tokens_revoked(self) -> Self:
         """The session with all its access tokens revoked. It can still be refreshed."""
         return replace(self, min_generation=self.generation + 1)
+
+    def has_secret(self, secret: bytes) -> bool:
+        return hmac.compare_digest(digest_of(secret), self.secret_digest or b"")
 
     @property
     def is_browser(self) -> bool:

@@ -11,8 +11,8 @@ from domain.role import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """The claims of an access token (RFC 9068), before encoding. One exists per session and generation, and one more
-    for each step-up, with the random id `step_up_id`."""
+    """The claims of an access token (RFC 9068), before encoding. A refresh gives one per session and generation;
+    all others have a unique `extra_id`: those of step-ups, and those that browser sessions get."""
 
     user_id: UUID
     session_id: UUID
@@ -22,7 +22,7 @@ class AccessToken:
     issued_at: datetime
     expires_at: datetime
     authentication: Authentication = PASSWORD_AT_UNKNOWN_TIME
-    step_up_id: UUID | None = None
+    extra_id: UUID | None = None
 
     def require(self, role: Role) -> None:
         """Raises `not_verified` or `role_required`. Unverified users hold no role."""

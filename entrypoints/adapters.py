@@ -78,7 +78,9 @@ class Adapters(containers.DeclarativeContainer):
     refresh_codec = providers.ThreadSafeSingleton(ItsDangerousRefreshCodec, secrets=settings.provided.secret_keys)
     cookie_codec = providers.ThreadSafeSingleton(ItsDangerousCookieCodec, secrets=settings.provided.secret_keys)
     caller_cache = providers.ThreadSafeSingleton(LruCallerCache)
-    return_signer = providers.ThreadSafeSingleton(ItsDangerousReturnSigner, secrets=settings.provided.secret_keys)
+    return_signer = providers.ThreadSafeSingleton(
+        ItsDangerousReturnSigner, secrets=settings.provided.secret_keys, clock=clock
+    )
     links = providers.ThreadSafeSingleton(ItsDangerousLinkSigner, secrets=settings.provided.secret_keys)
     challenge_signer = providers.ThreadSafeSingleton(
         ItsDangerousChallengeSigner, secrets=settings.provided.secret_keys

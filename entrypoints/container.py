@@ -82,6 +82,7 @@ from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.open_session import OpenSession
 from application.sessions.refresh import Refresh
+from application.sessions.resume_session import ResumeSession
 from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.outbox import MailKind
 from entrypoints.adapters import Adapters
@@ -157,6 +158,7 @@ class Container(Adapters):
     list_sessions = use_case(ListSessions)
     revoke_own_session = use_case(RevokeOwnSession)
     authenticate = use_case(Authenticate)
+    resume_session = use_case(ResumeSession)
     authenticate_cookie = use_case(AuthenticateCookie)
     issue_session_token = use_case(IssueSessionToken)
     show_me = use_case(ShowMe)

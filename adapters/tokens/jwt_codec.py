@@ -163,7 +163,7 @@ class JwtCodec(AccessTokenCodec):
             issued_at=datetime.fromtimestamp(claims["iat"], UTC),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),
             authentication=_authentication(claims),
-            step_up_id=_step_up_id(claims["jti"]),
+            extra_id=_extra_id(claims["jti"]),
         )
         # Ids in canonical form, `jti` of this session and generation, our `client_id`: as we would write them.
         own = self.claims(token)
@@ -175,15 +175,15 @@ class JwtCodec(AccessTokenCodec):
 
 
 def _jti(token: AccessToken) -> str:
-    """Unique (RFC 7519 section 4.1.7): each generation of a session has one token, and each step-up an id."""
+    """Unique (RFC 7519 section 4.1.7): each generation of a session has one token, and each further token an id."""
     name = f"{token.session_id}.{token.generation}"
-    return name if token.step_up_id is None else f"{name}.{token.step_up_id}"
+    return name if token.extra_id is None else f"{name}.{token.extra_id}"
 
 
-def _step_up_id(jti: str) -> UUID | None:
+def _extra_id(jti: str) -> UUID | None:
     _, _, rest = jti.partition(".")
-    _, _, step_up_id = rest.partition(".")
-    return UUID(step_up_id) if step_up_id else None
+    _, _, extra_id = rest.partition(".")
+    return UUID(extra_id) if extra_id else None
 
 
 def _authentication(claims: dict[str, Any]) -> Authentication:

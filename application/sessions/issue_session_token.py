@@ -1,23 +1,26 @@
 """Issue an access token to a browser session, for scripts of the product that call the API."""
 
+import math
 from dataclasses import dataclass, replace
 
-from application.ports import AccessTokenCodec, Clock
-from domain.session import Lifetimes
+from application.ports import AccessTokenCodec, Clock, NewId
+from application.sessions.resume_session import ResumeSession
 from domain.tokens import AccessToken, BrowserToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueSessionToken:
-    """It cannot be refreshed: as long as the session lasts, its cookie gives the next one."""
+    """It cannot be refreshed: as long as the session lasts, its cookie gives the next one. It does not carry on a
+    step-up of the caller, because it would outlast that."""
 
     access_codec: AccessTokenCodec
-    lifetimes: Lifetimes
+    resume_session: ResumeSession
     clock: Clock
+    new_id: NewId
 
-    def __call__(self, caller: AccessToken) -> BrowserToken:
-        now = self.clock()
-        token = replace(caller, issued_at=now, expires_at=now + self.lifetimes.access)
-        return BrowserToken(
-            access_token=self.access_codec.encode(token), expires_in=int(self.lifetimes.access.total_seconds())
-        )
+    async def __call__(self, caller: AccessToken) -> BrowserToken:
+        """Raises `token_revoked`."""
+        token = await self.resume_session(caller.session_id)
+        text = self.access_codec.encode(replace(token, extra_id=self.new_id()))
+        left = (token.expires_at - self.clock()).total_seconds()
+        return BrowserToken(access_token=text, expires_in=max(math.ceil(left), 0))

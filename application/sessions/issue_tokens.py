@@ -59,7 +59,7 @@ class IssueTokens:
             issued_at=now,
             expires_at=expires_at,
             authentication=authentication,
-            step_up_id=self.new_id(),
+            extra_id=self.new_id(),
         )
         return SteppedUpToken(
             access_token=self.access_codec.encode(token),

@@ -33,8 +33,7 @@ class ReturnTo:
         return url if url is not None and self.is_protected(url) else None
 
     def is_protected(self, url: str) -> bool:
-        parts = urlsplit(url)
-        return f"{parts.scheme}://{parts.netloc}" in self._origins
+        return any(url.startswith(f"{origin}/") for origin in self._origins)
 
     def sign_in_url(self, scope: HTTPScope) -> str | None:
         """The URL of the sign-in page for a browser that a proxy asks about; None for a program, and for a host that

@@ -14,14 +14,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from adapters.tokens.challenge_signer import ItsDangerousChallengeSigner
+from adapters.tokens.cookie_codec import ItsDangerousCookieCodec
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
+from application.sessions.ports import SessionCookie
 from domain.challenge import NONCE_LENGTH, Challenge, ChallengePurpose
 from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
+from domain.session import SECRET_LENGTH
 from domain.tokens import AccessToken, RefreshToken
 from tests.support.forging import fixed
 
@@ -82,6 +85,13 @@ def refresh_kind() -> SignedText:
     )
 
 
+def cookie_kind() -> SignedText:
+    cookie = SessionCookie(session_id=SESSION, secret=bytes(range(SECRET_LENGTH)))
+    new, old, foreign = (ItsDangerousCookieCodec(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
+    signers = [lambda s=s: s.encode(cookie) for s in (new, old, foreign)]
+    return SignedText(cookie, ErrorCode.TOKEN_INVALID, new.decode, *signers)
+
+
 def access_kind(*keys: object) -> SignedText:
     new, old, foreign = jwt_codec(*keys), jwt_codec(*keys[1:]), jwt_codec(ed25519.Ed25519PrivateKey.generate())
     return SignedText(
@@ -94,6 +104,7 @@ KINDS = {
     "access ES256": access_kind(P256, RSA, ED),
     "access RS256": access_kind(RSA, ED, P256),
     "refresh": refresh_kind(),
+    "cookie": cookie_kind(),
     **{f"link to {purpose}": link_kind(purpose) for purpose in LinkPurpose},
     **{f"challenge of {purpose}": challenge_kind(purpose) for purpose in ChallengePurpose},
 }
@@ -191,7 +202,10 @@ def test_arbitrary_text_is_refused_without_another_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("secrets", [[], [b""], [b"x" * 31], [b"x" * 32, b"short"]])
-@pytest.mark.parametrize("codec", [ItsDangerousLinkSigner, ItsDangerousRefreshCodec, ItsDangerousChallengeSigner])
+@pytest.mark.parametrize(
+    "codec",
+    [ItsDangerousLinkSigner, ItsDangerousRefreshCodec, ItsDangerousChallengeSigner, ItsDangerousCookieCodec],
+)
 def test_weak_secrets_are_refused(codec: Callable[..., object], secrets: list[bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         codec(secrets=secrets)

@@ -111,6 +111,7 @@ from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.open_session import OpenSession
 from application.sessions.refresh import Refresh
+from application.sessions.resume_session import ResumeSession
 from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.invitation import RegistrationMode
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
@@ -264,6 +265,7 @@ class World:
         self.list_sessions = use_case(ListSessions)
         self.revoke_own_session = use_case(RevokeOwnSession)
         self.authenticate = use_case(Authenticate)
+        self.resume_session = use_case(ResumeSession)
         self.authenticate_cookie = use_case(AuthenticateCookie)
         self.issue_session_token = use_case(IssueSessionToken)
         self.show_me = use_case(ShowMe)

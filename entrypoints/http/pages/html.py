@@ -102,10 +102,18 @@ def _translations(request: AnyRequest) -> Translations:
 
 
 def redirect(request: AnyRequest, path: str) -> Response[Any]:
-    """Redirect (303) to a path of ours without its leading slash, or to a URL."""
+    """Redirect (303) to a path of ours without its leading slash."""
     pages: Pages = request.app.state.pages
-    target = path if "://" in path else pages.root(request.scope["path"]) + path
-    return Response(b"", status_code=303, headers={"Location": target})
+    return _see_other(pages.root(request.scope["path"]) + path)
+
+
+def go_on(request: AnyRequest, target: str) -> Response[Any]:
+    """Redirect to what `ReturnTo.accept` has returned: a path of ours, or the URL of a protected page."""
+    return redirect(request, target[1:]) if target.startswith("/") else _see_other(target)
+
+
+def _see_other(location: str) -> Response[Any]:
+    return Response(b"", status_code=303, headers={"Location": location})
 
 
 def _digests(element: re.Pattern[str], text: str) -> str:

@@ -13,7 +13,7 @@ from domain.refusals import Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, public, signed_in
 from entrypoints.http.identify import AccessChecks, signed_in_caller
-from entrypoints.http.pages.html import page, redirect
+from entrypoints.http.pages.html import go_on, page, redirect
 from entrypoints.http.pages.results import form_again
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.return_to import ReturnTo
@@ -55,7 +55,7 @@ async def finish(request: AnyRequest, signed: SignedIn, logout: Logout, *, retur
     if (former := await signed_in_caller(request.scope)) is not None:
         await logout(former, client_info=client_info_of(request))
     known: ReturnTo = request.app.state.return_to
-    response = redirect(request, (known.accept(return_to) or "/account").removeprefix("/"))
+    response = go_on(request, known.accept(return_to) or "/account")
     cookies = AccessChecks.of(request.scope).cookies
     response.cookies.append(cookies.with_session(signed.cookie, max_age=signed.max_age))
     if signed.locale is not None:

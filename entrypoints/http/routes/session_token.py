@@ -31,7 +31,7 @@ async def session_token(
     """For scripts of single-page apps, which then keep nothing durable. The sign-in page sets the cookie.
 
     Call it from the origin of Latchkey, or from an allowed origin of the same site with `credentials: "include"`."""
-    token = issue_session_token(caller_of(request))
+    token = await issue_session_token(caller_of(request))
     return SessionTokenResponse(access_token=token.access_token, expires_in=token.expires_in)
 
 
