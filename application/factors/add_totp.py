@@ -10,8 +10,9 @@ from application.repositories import UnitOfWorkFactory
 from domain.challenge import ChallengePurpose
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.factor import Factor, Totp
-from domain.refusals import challenge_invalid, factor_invalid, token_revoked
+from domain.refusals import Refusal, challenge_invalid, factor_invalid, token_revoked
 from domain.tokens import AccessToken
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,26 @@ class TotpOptions:
         challenge = self.challenges.new(ChallengePurpose.ADD_TOTP, user)
         secret = self.one_time_passwords.new_secret()
         encrypted = self.secret_box.encrypt(secret, context=enrolment_context(user.id, challenge.nonce))
+        return self._shown(self.challenges.sign(challenge, secret=encrypted), secret, user)
+
+    async def again(self, caller: AccessToken, challenge: str) -> NewTotp:
+        """The secret of a challenge that can still be answered, because the person has it in the app already;
+        otherwise a new one. Raises `token_revoked` or `unavailable`."""
+        try:
+            known = self.challenges.read(challenge, ChallengePurpose.ADD_TOTP, user_id=caller.user_id)
+        except Refusal:
+            return await self(caller)
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        secret = self.secret_box.decrypt(known.secret, context=enrolment_context(caller.user_id, known.nonce))
+        if user is None or secret is None or user.credential_version != known.version:
+            return await self(caller)
+        return self._shown(challenge, secret, user)
+
+    def _shown(self, challenge: str, secret: bytes, user: User) -> NewTotp:
         uri = self.one_time_passwords.uri(secret, account=user.email)
         return NewTotp(
-            challenge=self.challenges.sign(challenge, secret=encrypted),
+            challenge=challenge,
             secret=self.one_time_passwords.shown(secret),
             uri=uri,
             qr_code=self.one_time_passwords.qr_code(uri),

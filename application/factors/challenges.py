@@ -33,17 +33,22 @@ class Challenges:
     def sign(self, challenge: Challenge, *, secret: bytes = b"") -> str:
         return self.challenge_signer.sign(replace(challenge, secret=secret))
 
+    def read(self, text: str, purpose: ChallengePurpose, *, user_id: UUID | None = None) -> Challenge:
+        """`user_id` is the caller, if there is one. Raises `challenge_invalid` or `challenge_expired`."""
+        challenge = self.challenge_signer.verify(text.strip(), purpose)
+        if user_id is not None and challenge.user_id != user_id:
+            raise challenge_invalid()
+        if challenge.expired(self.clock()):
+            raise challenge_expired()
+        return challenge
+
     @asynccontextmanager
     async def answer(
         self, text: str, purpose: ChallengePurpose, *, user_id: UUID | None = None
     ) -> AsyncIterator[Challenge]:
         """Count an attempt to answer the challenge. `user_id` is the caller, if there is one. A refusal that is not
         about the answer returns the attempt. Raises `challenge_invalid` or `challenge_expired`."""
-        challenge = self.challenge_signer.verify(text.strip(), purpose)
-        if user_id is not None and challenge.user_id != user_id:
-            raise challenge_invalid()
-        if challenge.expired(self.clock()):
-            raise challenge_expired()
+        challenge = self.read(text, purpose, user_id=user_id)
         try:
             attempt = await self.rate_limiter.acquire(challenge_bucket(challenge))
         except Refusal:

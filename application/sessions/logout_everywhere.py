@@ -1,4 +1,4 @@
-"""End all sessions of the caller. When the call returns, they have ended everywhere."""
+"""End all sessions of the caller, or all others. When the call returns, they have ended everywhere."""
 
 from dataclasses import dataclass
 
@@ -17,10 +17,13 @@ class LogoutEverywhere:
     audit: Audit
     clock: Clock
 
-    async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
+    async def __call__(
+        self, caller: AccessToken, *, keep_current: bool = False, client_info: ClientInfo = UNKNOWN_CLIENT
+    ) -> None:
         now, user_id = self.clock(), caller.user_id
+        keeping = caller.session_id if keep_current else None
         async with self.begin() as work:
-            await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
+            await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL, keeping=keeping)
             await self.audit.record(
                 work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, client_info=client_info
             )

@@ -20,7 +20,7 @@ from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
 from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.middleware.security_headers import SecurityHeaders
-from entrypoints.http.pages import docs, home, invitation, links, mailbox, sign_in
+from entrypoints.http.pages import account, docs, home, invitation, links, mailbox, sign_in
 from entrypoints.http.pages.html import Pages
 from entrypoints.http.pages.results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
@@ -101,6 +101,7 @@ def assemble(container: Container) -> Litestar:
     pages = [
         *home.handlers,
         *sign_in.handlers,
+        *account.handlers,
         *links.handlers,
         *invitation.handlers,
         *docs.handlers,

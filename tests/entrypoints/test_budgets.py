@@ -30,6 +30,10 @@ pytestmark = pytest.mark.anyio
 
 CHEAP = {
     *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/invitation", "/sign-in"),
+    *("/account", "/account/profile", "/account/email", "/account/password", "/account/factors"),
+    *("/account/factors/{factor_id}", "/account/factors/{factor_id}/remove", "/account/passkeys/new"),
+    *("/account/totp", "/account/recovery-codes", "/account/sessions", "/account/sessions/end-all"),
+    *("/account/events", "/account/export", "/account/delete"),
     *("/dev/mail", "/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
     *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/factors", "/v1/users", "/v1/users/{user_id}"),
@@ -139,6 +143,7 @@ class RouteRequest:
         self._body["current_password"] = PASSWORD
         if self._gate.credential is Credential.COOKIE:
             form = {"login": email, "password": PASSWORD}
+            self._client.cookies.clear()
             answer = await self._client.post("/sign-in", data=form)
             self._client.cookies.clear()
             self._headers |= {
@@ -165,6 +170,10 @@ class RouteRequest:
         if self._path == "/v1/password/change":
             self._headers["Authorization"] = f"Bearer {first.json()['access_token']}"
             self._body |= {"current_password": self._body["new_password"], "new_password": PASSWORD}
+        if self._path == "/account/password":
+            self._headers["Cookie"] = first.headers["set-cookie"].partition(";")[0]
+            self._body |= {"current_password": self._body["new_password"], "new_password": PASSWORD}
+            self._body["confirm_password"] = PASSWORD
         return first
 
     async def __call__(self) -> httpx.Response:
@@ -198,6 +207,14 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/verify/resend"): ("email",),
     ("POST", "/v1/login"): ("login", "password"),
     ("POST", "/sign-in"): ("login", "password"),
+    ("POST", "/account/profile"): ("username",),
+    ("POST", "/account/email"): ("new_email", "password"),
+    ("POST", "/account/password"): ("current_password", "new_password", "confirm_password"),
+    ("POST", "/account/factors/{factor_id}"): ("name",),
+    ("POST", "/account/passkeys/new"): ("challenge", "credential"),
+    ("POST", "/account/totp"): ("challenge", "code"),
+    ("POST", "/account/sessions"): ("session_id",),
+    ("POST", "/account/delete"): ("password",),
     ("POST", "/v1/login/factor"): ("challenge", "totp"),
     ("POST", "/v1/login/passkey"): ("challenge", "credential"),
     ("POST", "/v1/refresh"): ("refresh_token",),

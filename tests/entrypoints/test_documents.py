@@ -15,6 +15,7 @@ import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
+from entrypoints.http.endpoint import PAGE
 from entrypoints.http.guard import Fresh, policy_of
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
@@ -91,6 +92,7 @@ def test_the_guide_says_which_calls_need_a_fresh_authentication(application: Lit
         for route in application.routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
+        if not handler.opt.get(PAGE)
         if (policy := policy_of(handler)) is not None and policy.fresh in words
         for method in handler.http_methods
     }

@@ -37,6 +37,7 @@ SAMPLES: dict[str, Any] = {
     "passkey": {"rawId": "AA"},
     "credential": {"rawId": "AA"},
     "name": "a device",
+    "session_id": "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19",
 }
 """A value of the right type for each field of any body."""
 

@@ -5,11 +5,14 @@ from typing import Any
 
 from litestar import Response
 
-from domain.refusals import Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
+from entrypoints.http.identify import SIGN_IN_AGAIN
 from entrypoints.http.pages.html import page, texts_of
 from entrypoints.http.pages.results import form_again
 from entrypoints.http.request import AnyRequest, caller_of
+
+_ELSEWHERE = SIGN_IN_AGAIN | {ErrorCode.STEP_UP_REQUIRED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +29,18 @@ def framed(
     request: AnyRequest, template: str, *, here: str, refusal: Refusal | None = None, **values: Any
 ) -> Response[str]:
     """A page in the frame. `here` is the part of the menu. The query parameter `done` names what was just done. After
-    a `refusal`, the page shows the form again, with what was wrong."""
+    a `refusal`, the page shows the form again, with what was wrong; `errors` is the text beside each field. Raises
+    refusals that a person overcomes on another page."""
     caller = caller_of(request)
     viewer = Viewer(caller.role if caller.verified else Role.MEMBER)
     if refusal is not None:
-        return form_again(request, refusal, template, here=here, viewer=viewer, notice="", **values)
+        if refusal.code in _ELSEWHERE:
+            raise refusal
+        errors = {one.field: one.detail for one in (refusal, *refusal.others) if one.field is not None}
+        return form_again(request, refusal, template, here=here, viewer=viewer, notice="", errors=errors, **values)
     message = DONE.get(request.query_params.get("done") or "")
     notice = "" if message is None else texts_of(request).gettext(message)
-    return page(request, template, here=here, viewer=viewer, notice=notice, error="", field="", **values)
+    return page(request, template, here=here, viewer=viewer, notice=notice, error="", field="", errors={}, **values)
 
 
 def N_(message: str) -> str:
@@ -43,5 +50,14 @@ def N_(message: str) -> str:
 
 DONE = {
     "profile": N_("Your profile is saved."),
+    "email_asked": N_(
+        "Check the mailbox of your new address: it becomes yours when you follow the link in the mail."
+    ),
+    "password": N_("Your password is changed. All other devices are signed out."),
+    "factor_added": N_("It is added. We have sent you a mail about it."),
+    "factor_renamed": N_("The new name is saved."),
+    "factor_removed": N_("It is removed. All other devices are signed out."),
+    "session_ended": N_("The device is signed out."),
+    "sessions_ended": N_("All other devices are signed out."),
 }
 """What a page says after an act, by the code in `?done=`."""

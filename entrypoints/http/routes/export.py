@@ -45,6 +45,11 @@ async def export(
     start_deadline: NamedDependency[SkipValidation[Callable[[], None]]],
 ) -> Stream:
     """All data stored about the caller. If the data cannot be read to the end, the document is cut off."""
+    return await download(request, export_me, start_deadline)
+
+
+async def download(request: AnyRequest, export_me: ExportMe, start_deadline: Callable[[], None]) -> Stream:
+    """The document, as a file to save."""
     pieces = _document(await export_me(caller_of(request), client_info=client_info_of(request)))
     beginning = await anext(pieces)  # an outage up to here is a 503
     return Stream(

@@ -1,0 +1,41 @@
+"""What the pages call events. An event is about the account of the page."""
+
+from domain.audit import EventType
+from entrypoints.http.pages.frame import N_
+
+EVENTS = {
+    EventType.REGISTERED: N_("Account created"),
+    EventType.REGISTERED_AGAIN: N_("Somebody tried to register your address again"),
+    EventType.CREATED: N_("Account created by an operator"),
+    EventType.IMPORTED: N_("Account imported"),
+    EventType.VERIFIED: N_("E-mail address verified"),
+    EventType.LOGGED_IN: N_("Signed in"),
+    EventType.LOGGED_OUT: N_("Signed out"),
+    EventType.LOGGED_OUT_EVERYWHERE: N_("Signed out on other devices"),
+    EventType.SESSION_ENDED: N_("A device was signed out"),
+    EventType.SESSION_EVICTED: N_("The oldest device was signed out: there were too many"),
+    EventType.REFRESH_REUSED: N_("A device was signed out, because its key was used twice"),
+    EventType.PASSWORD_CHANGED: N_("Password changed"),
+    EventType.PASSWORD_RESET: N_("Password reset by a mailed link"),
+    EventType.USERNAME_CHANGED: N_("Username changed"),
+    EventType.EMAIL_CHANGE_ASKED: N_("Change of e-mail address requested"),
+    EventType.EMAIL_CHANGED: N_("E-mail address changed"),
+    EventType.EMAIL_LOST: N_("E-mail address lost to the person who verified it"),
+    EventType.EMAIL_RESTORED: N_("Account restored by a mailed link"),
+    EventType.EXPORTED: N_("Data downloaded"),
+    EventType.ROLE_CHANGED: N_("Role changed"),
+    EventType.DISABLED: N_("Account disabled"),
+    EventType.ENABLED: N_("Account enabled"),
+    EventType.DELETED: N_("Account deleted"),
+    EventType.FACTOR_ADDED: N_("Second factor added"),
+    EventType.FACTOR_REMOVED: N_("Second factor removed"),
+    EventType.FACTORS_RESET: N_("All second factors removed by an admin"),
+    EventType.FACTORS_RESTORED: N_("Second factors restored by a mailed link"),
+    EventType.RECOVERY_CODES_REPLACED: N_("Recovery codes replaced"),
+    EventType.RECOVERY_CODE_USED: N_("Recovery code used"),
+    EventType.PASSKEY_CLONED: N_("A passkey may have been copied"),
+    EventType.STEPPED_UP: N_("Identity confirmed"),
+    EventType.INVITED: N_("Invitation sent"),
+    EventType.INVITATION_REVOKED: N_("Invitation withdrawn"),
+    EventType.INVITATION_ACCEPTED: N_("Invitation accepted"),
+}
