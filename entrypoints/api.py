@@ -27,6 +27,7 @@ from entrypoints.http.draining import DrainingHttpProtocol, serve
 from entrypoints.listening import cannot_listen
 from entrypoints.observability.logs import configure_logs, warn_about_settings
 from entrypoints.observability.metrics import MULTIPROCESS_DIR
+from entrypoints.own_templates import require_templates
 from entrypoints.schema import SchemaError, require_schema_at_start
 from entrypoints.settings import Settings, SettingsError, load
 
@@ -44,6 +45,7 @@ SHUTDOWN_GRACE = 10
 def main() -> None:
     try:
         settings = load()
+        require_templates(settings)
         container = Container(settings=settings)
         container.access_codec()
         require_schema_at_start(container.database())

@@ -120,6 +120,8 @@ def make_composer(settings: Settings, translations: Translations) -> JinjaCompos
         translations=translations,
         product_url=settings.product_url,
         link_url=settings.link_url,
+        accent=settings.accent,
+        templates=None if settings.templates is None else settings.templates / "mails",
     )
 
 

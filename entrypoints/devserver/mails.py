@@ -59,11 +59,18 @@ def write_mails(folder: Path) -> Path:
 def _composer(translations: PoTranslations) -> JinjaComposer:
     """Raises SettingsError. Needs only the settings of mails."""
     reader = SettingsReader(None, "development")
-    public_url, name, product_url, link_url = (
-        reader.read(ROWS[row]) for row in ("public_url", "name", "product_url", "link_url")
-    )
+    names = ("public_url", "name", "product_url", "link_url", "accent", "templates")
+    public_url, name, product_url, link_url, accent, templates = (reader.read(ROWS[row]) for row in names)
     reader.raise_problems()
-    return JinjaComposer(public_url, name, translations=translations, product_url=product_url, link_url=link_url)
+    return JinjaComposer(
+        public_url,
+        name,
+        translations=translations,
+        product_url=product_url,
+        link_url=link_url,
+        accent=accent,
+        templates=templates and templates / "mails",
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
 from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.middleware.security_headers import SecurityHeaders
-from entrypoints.http.pages import account, docs, home, invitation, links, mailbox, sign_in
+from entrypoints.http.pages import account, docs, home, invitation, links, logo, mailbox, sign_in
 from entrypoints.http.pages.html import Pages
 from entrypoints.http.pages.results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
@@ -100,6 +100,7 @@ def assemble(container: Container) -> Litestar:
     versioned = [handler for resource in version_1 for handler in resource.handlers]
     pages = [
         *home.handlers,
+        *logo.handlers,
         *sign_in.handlers,
         *account.handlers,
         *links.handlers,
@@ -145,6 +146,9 @@ def assemble(container: Container) -> Litestar:
         name=settings.name,
         product_url=settings.product_url,
         translations=app.state.translations,
+        accent=settings.accent,
+        templates=None if settings.templates is None else settings.templates / "pages",
+        logo=None if settings.logo is None else logo.path_of(settings.logo),
     )
     app.state.paths = Paths(app)
     app.state.metrics = Metrics(_calls(app.state.paths))

@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from entrypoints.listening import LOOPBACK_HOSTS, listens_everywhere
+from entrypoints.settings.branding import Branding
 from entrypoints.settings.factors import Factors
 from entrypoints.settings.mail import Mail
 from entrypoints.settings.passwords import Passwords
@@ -14,11 +15,11 @@ from entrypoints.settings.setting import Setting
 from entrypoints.settings.storage import Storage
 from entrypoints.settings.tokens import Tokens
 
-GROUPS = (Storage, Product, Mail, Tokens, Factors, Passwords, Server)
+GROUPS = (Storage, Product, Branding, Mail, Tokens, Factors, Passwords, Server)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Settings(Storage, Product, Mail, Tokens, Factors, Passwords, Server):
+class Settings(Storage, Product, Branding, Mail, Tokens, Factors, Passwords, Server):
     embedded: bool
     """Whether the database is that of `make run`."""
     encryption_keys_file: Path | None = field(default=None, compare=False)

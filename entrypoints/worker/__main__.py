@@ -25,6 +25,7 @@ from application.mail.deliver_mail import DeliverMail
 from application.maintenance.purge_expired import PurgeExpired
 from entrypoints.container import Container, close
 from entrypoints.observability.logs import configure_logs, warn_about_settings
+from entrypoints.own_templates import require_templates
 from entrypoints.schema import SchemaError, require_schema_at_start
 from entrypoints.settings import SettingsError, load
 from entrypoints.worker.outbox_worker import CONCURRENCY, OutboxWorker
@@ -65,6 +66,7 @@ def run(
 def main() -> None:
     try:
         settings = load(mails=True)
+        require_templates(settings)
         container = Container(settings=settings)
         require_schema_at_start(container.database())
     except (SettingsError, SchemaError) as error:

@@ -57,7 +57,7 @@ async def test_mail_about_a_user_is_in_their_language(world: World) -> None:
     assert set(by_kind.values()) == {"de"}
 
 
-async def test_mail_to_an_address_without_a_verified_user_is_in_the_language_of_its_request(world: World) -> None:
+async def test_mail_without_a_verified_user_is_in_the_language_of_its_request(world: World) -> None:
     await world.register(email=ALICE, password=PASSWORD, client_info=GERMAN)
     await world.request_verification(email=ALICE, client_info=FRENCH)
     async with world.begin() as work:

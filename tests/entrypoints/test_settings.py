@@ -643,6 +643,8 @@ def by_file(environ: dict[str, str], folder: Path, *, end: str = "\n") -> dict[s
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_path: Path, end: str) -> None:
+    (templates := tmp_path / "templates").mkdir()
+    (logo := tmp_path / "logo.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"/>')
     given = production | {
         **{"LATCHKEY_MAX_SESSIONS": "5", "LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_MAIL_DIR": str(tmp_path / "mail")},
         **{
@@ -659,6 +661,7 @@ def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_pat
         **{"LATCHKEY_METRICS_TOKEN": GOOD, "LATCHKEY_DRAIN_SECONDS": "10"},
         **{"LATCHKEY_RP_ID": "good.example", "LATCHKEY_PASSKEY_ORIGINS": "https://app.good.example"},
         **{"LATCHKEY_STEP_UP_TTL": "60", "LATCHKEY_REQUIRE_FACTOR": "admin", "LATCHKEY_REGISTRATION": "closed"},
+        **{"LATCHKEY_COLOR": "#5b21b6", "LATCHKEY_LOGO": str(logo), "LATCHKEY_TEMPLATES": str(templates)},
     }
     assert given.keys() == VARIABLES
     settings = load(by_file(given, tmp_path / "run", end=end))

@@ -15,6 +15,7 @@ from entrypoints.cli.doctor.hashing import check_hashing
 from entrypoints.cli.doctor.mails import check_mails
 from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.cli.doctor.settings import check_settings
+from entrypoints.cli.doctor.templates import check_templates
 from entrypoints.cli.installation import command_settings, hint
 from entrypoints.cli.output import print_json
 from entrypoints.settings import Settings, SettingsError
@@ -56,6 +57,7 @@ async def check_all(settings: Settings) -> AsyncIterator[Finding]:
     """Yields the findings of every part, also after a part failed. Never raises."""
     parts = {
         "settings": _each(check_settings(settings)),
+        "templates": _each(check_templates(settings)),
         "database": check_database(settings, factories.now),
         "mails": check_mails(settings, factories.now),
         "factors": check_factors(settings),

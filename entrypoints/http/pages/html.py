@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response
 
 from application.texts.ports import Texts, Translations
+from domain.branding import DEFAULT_ACCENT, DESIGN, Accent
 from entrypoints.http.identify import AccessChecks
+from entrypoints.http.pages.environment import page_environment
 from entrypoints.http.request import AnyRequest, preferred_language
 
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -22,29 +23,32 @@ ENGLISH = "en"
 
 
 class Pages:
-    """`name` and `product_url` are those of the product, to which each page links back."""
+    """`name` and `product_url` are those of the product, to which each page links back. `logo` is a path of ours
+    without its leading slash. Files in the folder `templates` replace ours."""
 
-    def __init__(self, public_url: str, *, name: str, product_url: str | None, translations: Translations) -> None:
+    def __init__(
+        self,
+        public_url: str,
+        *,
+        name: str,
+        product_url: str | None,
+        translations: Translations,
+        accent: Accent = DEFAULT_ACCENT,
+        logo: str | None = None,
+        templates: Path | None = None,
+    ) -> None:
         self._home = f"{urlsplit(public_url).path}/"
-        self._globals = {"product": name, "product_url": product_url}
-        self._environments = {
-            language: self._environment(translations.of(language)) for language in translations.languages
+        shared = {
+            "product": name,
+            "product_url": product_url,
+            "accent": accent,
+            "design": DESIGN,
+            "logo": logo,
         }
-
-    def _environment(self, texts: Texts) -> Environment:
-        """Each language has its own, so that macros and included templates speak it too."""
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        vars(environment)["install_gettext_callables"](texts.gettext, texts.ngettext, newstyle=True)
-        environment.globals |= self._globals | {"language": texts.language}
-        environment.filters |= {"time": texts.time, "date": texts.date, "duration": texts.duration}
-        return environment
+        self._environments = {
+            language: page_environment(translations.of(language), shared, templates)
+            for language in translations.languages
+        }
 
     def root(self, path: str) -> str:
         """The relative URL of `/` in a page at `path`, because a proxy may add a prefix. For `/` itself it is

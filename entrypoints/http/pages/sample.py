@@ -1,0 +1,77 @@
+"""Render templates of operators without a request: every variable is a value that stands for anything."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, meta
+
+from application.texts.ports import Texts
+from domain.branding import DEFAULT_ACCENT, DESIGN
+from entrypoints.http.pages.environment import TEMPLATES, page_environment
+
+
+class Sample(str):
+    """Has every attribute and item, can be called, is a list of two, and is more and less than anything."""
+
+    def __new__(cls, *_: object, **__: object) -> "Sample":
+        return super().__new__(cls, "sample")
+
+    def __getattr__(self, name: str) -> "Sample":
+        if name.startswith("__") or name in ("unsafe_callable", "alters_data"):  # the sandbox asks for these
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, _: object) -> "Sample":
+        return self
+
+    def __call__(self, *_: object, **__: object) -> "Sample":
+        return self
+
+    def __iter__(self) -> Iterator["Sample"]:
+        yield self
+        yield self
+
+
+def _anything(*_: object) -> Any:
+    return Sample()
+
+
+def _always(*_: object) -> bool:
+    return True
+
+
+_ARITHMETIC = ("add", "radd", "sub", "rsub", "mul", "rmul", "truediv", "floordiv", "neg")
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{f"__{name}__": _anything for name in _ARITHMETIC},
+    **{f"__{name}__": _always for name in ("lt", "le", "gt", "ge")},
+}
+for _name, _operation in _OPERATIONS.items():
+    setattr(Sample, _name, _operation)
+
+
+def render_samples(texts: Texts, own: Path) -> Iterator[tuple[Path, Exception]]:
+    """Render each page in the folder `own` with the variables of ours, and yield what fails."""
+    shared = {"product": "sample", "product_url": "sample", "logo": "sample", "accent": DEFAULT_ACCENT}
+    ours = page_environment(texts, shared | {"design": DESIGN})
+    environment = page_environment(texts, shared | {"design": DESIGN}, own)
+    environment.filters |= dict.fromkeys(("time", "date", "duration", "device"), _anything)
+    for path in sorted(own.glob("*.html")):
+        if not (TEMPLATES / path.name).is_file():
+            yield path, ValueError("there is no page of this name")
+            continue
+        values = dict.fromkeys(_variables_of(ours, path.name), Sample())
+        try:
+            environment.get_template(path.name).render(values)
+        except Exception as error:
+            yield path, error
+
+
+def _variables_of(environment: Environment, name: str) -> set[str]:
+    """The variables that a template, what it extends and what it includes expect."""
+    source, _, _ = FileSystemLoader(TEMPLATES).get_source(environment, name)
+    tree = environment.parse(source, name)
+    names = set(meta.find_undeclared_variables(tree))
+    for other in meta.find_referenced_templates(tree):
+        names |= _variables_of(environment, other) if other else set()
+    return names
