@@ -55,8 +55,11 @@ class TotpOptions:
             return await self(caller)
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
+            factors = await work.factors.by_user(caller.user_id, removed=True)
         secret = self.secret_box.decrypt(known.secret, context=enrolment_context(caller.user_id, known.nonce))
-        if user is None or secret is None or user.credential_version != known.version:
+        # The secret of an enrolled app is never shown again.
+        enrolled = any(one.totp is not None and one.created_at >= known.issued_at for one in factors)
+        if user is None or secret is None or enrolled or user.credential_version != known.version:
             return await self(caller)
         return self._shown(challenge, secret, user)
 

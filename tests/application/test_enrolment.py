@@ -90,6 +90,18 @@ async def test_totp_needs_one_right_code(world: World) -> None:
     await world.add_totp(owner.caller, challenge=offered.challenge, code=owner.totp_code(offered.secret))
 
 
+async def test_secret_is_shown_again_until_it_is_enrolled(world: World) -> None:
+    owner, other = await factor_owner(world), await factor_owner(world, email=BOB)
+    offered = await world.totp_options(owner.caller)
+    assert await world.totp_options.again(owner.caller, offered.challenge) == offered
+    assert (await world.totp_options.again(other.caller, offered.challenge)).secret != offered.secret
+    await world.add_totp(owner.caller, challenge=offered.challenge, code=owner.totp_code(offered.secret))
+    assert (await world.totp_options.again(owner.caller, offered.challenge)).secret != offered.secret
+    offered = await world.totp_options(owner.caller)
+    world.clock.advance(minutes=6)
+    assert (await world.totp_options.again(owner.caller, offered.challenge)).secret != offered.secret
+
+
 async def test_enrolment_challenge_takes_five_attempts(world: World) -> None:
     owner = await factor_owner(world)
     offered = await world.totp_options(owner.caller)

@@ -64,3 +64,11 @@ async def test_after_a_logout_the_access_token_is_refused(world: World) -> None:
     await world.logout(await world.authenticate(pair.access_token))
     with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(pair.access_token)
+
+
+async def test_logout_on_other_devices_keeps_the_current_session(world: World) -> None:
+    await world.user(ALICE)
+    here, there = await world.log_in(ALICE), await world.log_in(ALICE)
+    await world.logout_everywhere(await world.authenticate(here.access_token), keep_current=True)
+    assert await token_errors(world, here) == (None, None)
+    assert await token_errors(world, there) == REVOKED

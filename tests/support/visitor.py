@@ -85,6 +85,14 @@ class Visitor:
         assert answer.status_code == 303, answer.text
         return self
 
+    def step_up(self, **factor: str) -> "Visitor":
+        """As the page that asks for confirmation does, which sets this cookie."""
+        token = self.post("/v1/session/token").json()["access_token"]
+        headers = FROM_A_PAGE | {"Authorization": f"Bearer {token}"}
+        answer = self.client.post("/v1/step-up", json=factor, headers=headers)
+        self.client.cookies.set("latchkey-step-up", answer.json()["access_token"])
+        return self
+
     def open(self, path: str, *, status: int = 200) -> Document:
         answer = self.client.get(path)
         assert answer.status_code == status, (answer.status_code, answer.headers, answer.text)
