@@ -21,6 +21,7 @@ from entrypoints.http.middleware.client_checks import ClientChecks
 from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.middleware.security_headers import SecurityHeaders
 from entrypoints.http.pages import account, docs, home, invitation, links, logo, mailbox, sign_in
+from entrypoints.http.pages import users as user_pages
 from entrypoints.http.pages.html import Pages
 from entrypoints.http.pages.results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
@@ -105,6 +106,7 @@ def assemble(container: Container) -> Litestar:
         *account.handlers,
         *links.handlers,
         *invitation.handlers,
+        *user_pages.handlers,
         *docs.handlers,
         *(mailbox.handlers if settings.development else []),
     ]

@@ -33,17 +33,24 @@ class Document(HTMLParser):
         self.heading = ""
         self.text = ""
         self._open: list[tuple[str, dict[str, str]]] = []
+        self._select = ""
         self.feed(answer.text)
 
     def handle_starttag(self, tag: str, given: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in given}
         if tag == "form":
-            self.forms.append(Form(attributes["method"], urljoin(str(self.answer.url), attributes["action"])))
+            self.forms.append(
+                Form(attributes.get("method", "get"), urljoin(str(self.answer.url), attributes["action"]))
+            )
         if tag == "a":
             self.links.append(urljoin(str(self.answer.url), attributes["href"]))
         if tag == "input" and "name" in attributes and self.forms:
             self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
             self.described[attributes["name"]] = attributes.get("aria-describedby", "")
+        if tag == "select":
+            self._select = attributes["name"]
+        if tag == "option" and (self._select not in self.forms[-1].fields or "selected" in attributes):
+            self.forms[-1].fields[self._select] = attributes["value"]
         if tag not in {"input", "meta", "link", "br"}:
             self._open.append((tag, attributes))
 
@@ -77,6 +84,7 @@ class Visitor:
     def __init__(self, service: Service) -> None:
         self.service = service
         self.client = service.client()
+        self.client.headers["Accept"] = "text/html"
         self.email = ""
 
     def sign_in(self, email: str, password: str = PASSWORD) -> "Visitor":

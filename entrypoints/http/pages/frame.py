@@ -59,5 +59,11 @@ DONE = {
     "factor_removed": N_("It is removed. All other devices are signed out."),
     "session_ended": N_("The device is signed out."),
     "sessions_ended": N_("All other devices are signed out."),
+    "role": N_("The role is changed."),
+    "disabled": N_("The account is disabled, and signed out on every device."),
+    "enabled": N_("The account is enabled."),
+    "user_signed_out": N_("The user is signed out on every device."),
+    "factors_reset": N_("All second factors are removed. The user is informed by mail."),
+    "user_deleted": N_("The account is deleted."),
 }
 """What a page says after an act, by the code in `?done=`."""

@@ -1,0 +1,9 @@
+"""The pages on which moderators and admins manage users. Each calls the use case that the API calls."""
+
+from litestar.handlers import HTTPRouteHandler
+
+from entrypoints.http.pages.users import acts, person, search
+
+_PAGES = (search, person, acts)
+
+handlers: list[HTTPRouteHandler] = [handler for module in _PAGES for handler in module.handlers]
