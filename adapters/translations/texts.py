@@ -23,6 +23,11 @@ class GettextTexts(Texts):
         self._messages = messages
         self._locale = Locale.parse(_REGIONS.get(language, language), sep="-" if "-" in language else "_")
 
+    @property
+    def name(self) -> str:
+        locale = Locale.parse(self.language, sep="-" if "-" in self.language else "_")
+        return locale.get_display_name() or self.language
+
     def gettext(self, message: str, /) -> str:
         return self._messages.gettext(message) if message else ""  # "" is the header of a catalogue
 

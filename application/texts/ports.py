@@ -11,6 +11,11 @@ class Texts(Protocol):
     language: str
     """A language tag (BCP 47), such as `de`."""
 
+    @property
+    def name(self) -> str:
+        """The language in itself, such as Deutsch."""
+        ...
+
     def gettext(self, message: str, /) -> str: ...
 
     def ngettext(self, singular: str, plural: str, count: int, /) -> str: ...

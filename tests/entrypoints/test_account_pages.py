@@ -39,6 +39,20 @@ def test_username_is_changed_and_given_up(service: Service) -> None:
     assert name not in page.text
 
 
+def test_chosen_language_is_that_of_pages(service: Service) -> None:
+    someone = visitor(service)
+    page = someone.submit("/account/profile", locale="de")
+    assert page.answer.headers["content-language"] == "de"
+    page = someone.open("/account/profile")
+    assert page.form("/account/profile").fields["locale"] == "de"
+    assert "Deutsch" in page.text
+    page = someone.send(page.form("/account/profile"), locale="")
+    assert page.answer.headers["content-language"] == "en"
+    refused = Document(someone.post("/account/profile", {"locale": "xx"}))
+    assert refused.answer.status_code == 400
+    assert refused.error_of("locale") == "Choose one of the languages."
+
+
 def test_refused_username_is_explained_beside_the_field(service: Service) -> None:
     taken = f"taken-{unique_email()[8:14]}"
     service.user("holder", username=taken)

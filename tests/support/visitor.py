@@ -32,6 +32,7 @@ class Document(HTMLParser):
         self.alerts: list[str] = []
         self.heading = ""
         self.text = ""
+        self._select = ""
         self._open: list[tuple[str, dict[str, str]]] = []
         self._select = ""
         self.feed(answer.text)
@@ -49,6 +50,7 @@ class Document(HTMLParser):
             self.described[attributes["name"]] = attributes.get("aria-describedby", "")
         if tag == "select":
             self._select = attributes["name"]
+            self.described[self._select] = attributes.get("aria-describedby", "")
         if tag == "option" and (self._select not in self.forms[-1].fields or "selected" in attributes):
             self.forms[-1].fields[self._select] = attributes["value"]
         if tag not in {"input", "meta", "link", "br"}:

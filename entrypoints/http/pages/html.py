@@ -90,17 +90,17 @@ def page(
 def language_of(request: AnyRequest) -> str:
     """The language that the person has chosen in this browser, else the one that the browser prefers."""
     chosen = AccessChecks.of(request.scope).cookies.language_of(request.scope)
-    if chosen in _translations(request).languages:
+    if chosen in translations_of(request).languages:
         return chosen
     return preferred_language(request) or ENGLISH
 
 
 def texts_of(request: AnyRequest) -> Texts:
     """Translates what a handler says: `texts_of(request).gettext("Your password is changed")`."""
-    return _translations(request).of(language_of(request))
+    return translations_of(request).of(language_of(request))
 
 
-def _translations(request: AnyRequest) -> Translations:
+def translations_of(request: AnyRequest) -> Translations:
     translations: Translations = request.app.state.translations
     return translations
 

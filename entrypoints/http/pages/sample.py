@@ -1,6 +1,7 @@
 """Render templates of operators without a request: every variable is a value that stands for anything."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def render_samples(texts: Texts, own: Path) -> Iterator[tuple[Path, Exception]]:
     shared = {"product": "sample", "product_url": "sample", "logo": "sample", "accent": DEFAULT_ACCENT}
     ours = page_environment(texts, shared | {"design": DESIGN})
     environment = page_environment(texts, shared | {"design": DESIGN}, own)
+    vars(environment)["install_gettext_callables"](texts.gettext, partial(_two, texts), newstyle=True)
     environment.filters |= dict.fromkeys(("time", "date", "duration", "device"), _anything)
     for path in sorted(own.glob("*.html")):
         if not (TEMPLATES / path.name).is_file():
@@ -65,6 +67,11 @@ def render_samples(texts: Texts, own: Path) -> Iterator[tuple[Path, Exception]]:
             environment.get_template(path.name).render(values)
         except Exception as error:
             yield path, error
+
+
+def _two(texts: Texts, singular: str, plural: str, _: object) -> str:
+    """A sample is no number."""
+    return texts.ngettext(singular, plural, 2)
 
 
 def _variables_of(environment: Environment, name: str) -> set[str]:

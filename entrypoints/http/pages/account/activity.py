@@ -7,7 +7,6 @@ from litestar.di import NamedDependency
 
 from application.administration.list_events import ListEvents
 from application.repositories import PageCursor
-from domain.device import describe_device
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import show
 from entrypoints.http.guard import signed_in
@@ -28,7 +27,7 @@ async def activity(request: AnyRequest, list_events: NamedDependency[ListEvents]
         request,
         "account_events.html",
         here="events",
-        events=[(event, EVENTS[event.action], describe_device(event.client_info.user_agent)) for event in events],
+        events=[(event, EVENTS[event.action]) for event in events],
         own=user_id,
         first=not cursor,
         next_cursor="" if following is None else cursor_of(PageCursor(following)),

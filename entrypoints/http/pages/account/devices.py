@@ -9,7 +9,6 @@ from litestar.di import NamedDependency
 from application.sessions.list_sessions import ListSessions
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.revoke_own_session import RevokeOwnSession
-from domain.device import describe_device
 from domain.rate_limits import Limit
 from domain.refusals import Refusal, session_not_found
 from entrypoints.http.endpoint import show, submit
@@ -62,8 +61,7 @@ async def _list(
     """The session of this browser comes first."""
     current = caller_of(request).session_id
     sessions = sorted(await list_sessions(caller_of(request)), key=lambda session: session.id != current)
-    named = [(session, describe_device(session.client_info.user_agent)) for session in sessions]
-    return framed(request, template, here="sessions", refusal=refusal, sessions=named, current=current)
+    return framed(request, template, here="sessions", refusal=refusal, sessions=sessions, current=current)
 
 
 def _id(text: str) -> UUID:
