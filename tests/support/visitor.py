@@ -32,7 +32,6 @@ class Document(HTMLParser):
         self.alerts: list[str] = []
         self.heading = ""
         self.text = ""
-        self._select = ""
         self._open: list[tuple[str, dict[str, str]]] = []
         self._select = ""
         self.feed(answer.text)
