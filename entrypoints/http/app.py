@@ -20,7 +20,20 @@ from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
 from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.middleware.security_headers import SecurityHeaders
-from entrypoints.http.pages import account, docs, home, invitation, links, logo, mailbox, sign_in
+from entrypoints.http.pages import (
+    account,
+    confirm,
+    docs,
+    home,
+    invitation,
+    links,
+    logo,
+    mailbox,
+    register,
+    second_factor,
+    sign_in,
+    style,
+)
 from entrypoints.http.pages import users as user_pages
 from entrypoints.http.pages.html import Pages
 from entrypoints.http.pages.results import REFUSALS, send_without_route
@@ -102,7 +115,11 @@ def assemble(container: Container) -> Litestar:
     pages = [
         *home.handlers,
         *logo.handlers,
+        *style.handlers,
         *sign_in.handlers,
+        *second_factor.handlers,
+        *confirm.handlers,
+        *register.handlers,
         *account.handlers,
         *links.handlers,
         *invitation.handlers,
@@ -151,6 +168,7 @@ def assemble(container: Container) -> Litestar:
         accent=settings.accent,
         templates=None if settings.templates is None else settings.templates / "pages",
         logo=None if settings.logo is None else logo.path_of(settings.logo),
+        registration=settings.registration,
     )
     app.state.paths = Paths(app)
     app.state.metrics = Metrics(_calls(app.state.paths))

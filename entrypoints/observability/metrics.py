@@ -35,7 +35,9 @@ OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 STATUSES = frozenset({200, 201, 202, 204, 302, 414, 431} | {it.status for it in CATALOGUE.values()})
 SUCCESS = "success"
-LOGINS = frozenset(("POST", f"/v1/login{step}") for step in ("", "/factor", "/passkey"))
+LOGINS = frozenset(
+    ("POST", f"{start}{step}") for start in ("/v1/login", "/sign-in") for step in ("", "/factor", "/passkey")
+)
 """A login with a second factor is two attempts: the outcome of the first is `second_factor_required`."""
 
 Call = tuple[str, str]

@@ -38,6 +38,7 @@ CHEAP = {
     *("/users/{user_id}/enable", "/users/{user_id}/sign-out", "/users/{user_id}/reset-factors"),
     "/users/{user_id}/delete",
     *("/dev/mail", "/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
+    *("/style/{name}", "/sign-in/factor", "/sign-in/passkey", "/confirm", "/register"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
     *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/factors", "/v1/users", "/v1/users/{user_id}"),
     *("/v1/users/{user_id}/events", "/v1/invitations", "/v1/forward-auth", "/{path}"),
@@ -155,7 +156,9 @@ class RouteRequest:
             }
         elif self._gate.caller:
             self._headers["Authorization"] = f"Bearer {pair['access_token']}"
-        if self._path == "/v1/login/factor":
+        if self._path == "/sign-in/passkey":
+            self._body["credential"] = json.dumps(SAMPLES["credential"])
+        if self._path in {"/v1/login/factor", "/sign-in/factor"}:
             self._challenges = challenges(service, email, 2)
         if self._gate.client:
             self._headers["Authorization"] = "Basic eDp5"
@@ -210,6 +213,7 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/verify/resend"): ("email",),
     ("POST", "/v1/login"): ("login", "password"),
     ("POST", "/sign-in"): ("login", "password"),
+<<<<<<< HEAD
     ("POST", "/account/profile"): ("username",),
     ("POST", "/account/email"): ("new_email", "password"),
     ("POST", "/account/password"): ("current_password", "new_password", "confirm_password"),
@@ -218,6 +222,12 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/account/totp"): ("challenge", "code"),
     ("POST", "/account/sessions"): ("session_id",),
     ("POST", "/account/delete"): ("password",),
+=======
+    ("POST", "/sign-in/factor"): ("challenge", "totp"),
+    ("POST", "/sign-in/passkey"): ("challenge", "credential"),
+    ("POST", "/confirm"): ("password",),
+    ("POST", "/register"): ("email", "password"),
+>>>>>>> fb90771 (Sign in on pages with second factors and passkeys, and register there)
     ("POST", "/v1/login/factor"): ("challenge", "totp"),
     ("POST", "/v1/login/passkey"): ("challenge", "credential"),
     ("POST", "/v1/refresh"): ("refresh_token",),

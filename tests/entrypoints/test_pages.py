@@ -336,6 +336,22 @@ def test_site_serves_icon_robots_and_well_known_paths(service: Service) -> None:
         assert client.head(path).content == b""
 
 
+def test_browser_keeps_the_style_sheet_under_its_digest(service: Service) -> None:
+    client = service.client()
+    names = {
+        re.findall(r'<link rel="stylesheet" href="([^"]+)">', client.get(path).text)[0]
+        for path in ("/", "/reset", "/docs", "/sign-in")
+    }
+    [name] = {urljoin(service.url + "/", name) for name in names}
+    sheet = client.get(name)
+    assert (sheet.status_code, sheet.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    assert sheet.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert len(sheet.content) <= 12 * 1024
+    assert not re.search(r"url\(|@import|animation|transition", sheet.text)
+    other = client.get("/style/of-another-release.css")
+    assert (other.text, other.headers["cache-control"]) == (sheet.text, "no-store")
+
+
 def test_pages_and_mails_show_the_product_name_and_link_to_it(isolated_service: Service) -> None:
     name, back = 'Ada "&" <b>Söhne</b>', "https://app.example.org/#/home"
     isolated_service.environ |= {"LATCHKEY_NAME": name, "LATCHKEY_PRODUCT_URL": back}

@@ -11,8 +11,10 @@ from litestar import Response
 
 from application.texts.ports import Texts, Translations
 from domain.branding import DEFAULT_ACCENT, DESIGN, Accent
+from domain.invitation import RegistrationMode
 from entrypoints.http.identify import AccessChecks
 from entrypoints.http.pages.environment import page_environment
+from entrypoints.http.pages.style import StyleSheet
 from entrypoints.http.request import AnyRequest, preferred_language
 
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
@@ -36,14 +38,18 @@ class Pages:
         accent: Accent = DEFAULT_ACCENT,
         logo: str | None = None,
         templates: Path | None = None,
+        registration: RegistrationMode = RegistrationMode.OPEN,
     ) -> None:
         self._home = f"{urlsplit(public_url).path}/"
+        self.style = StyleSheet(accent)
         shared = {
             "product": name,
             "product_url": product_url,
             "accent": accent,
             "design": DESIGN,
             "logo": logo,
+            "registration": registration.value,
+            "stylesheet": self.style.name,
         }
         self._environments = {
             language: page_environment(translations.of(language), shared, templates)
@@ -56,17 +62,28 @@ class Pages:
         return "../" * (path.count("/") - 1) or ("./" if path != "/" else self._home)
 
     def render(
-        self, template: str, *, root: str, language: str, status: int = 200, connects: bool = False, **values: Any
+        self,
+        template: str,
+        *,
+        root: str,
+        language: str,
+        status: int = 200,
+        connects: bool = False,
+        leads_to: str | None = None,
+        **values: Any,
     ) -> Response[str]:
-        """`root` is the URL of `/`, as `root()` returns it. A page may load nothing but its icon and a caught mail,
-        run only the script that it contains, and post only to its own origin. If it `connects`, its script may call
-        that origin."""
+        """`root` is the URL of `/`, as `root()` returns it. A page may load nothing but its style sheet, its icon and
+        a caught mail, run only the script that it contains, and post only to its own origin. If it `connects`, its
+        script may call that origin. Browsers hold redirects after a form to the same rule, so it names the origin of
+        `leads_to`, a URL to which a form leads in the end."""
         text = self._environments[language].get_template(template).render(values, root=root)
-        parts = ["default-src 'none'", f"style-src {_digests(_STYLE, text)}", "img-src 'self'"]
+        styles = " ".join(["'self'", _digests(_STYLE, text)]).strip()
+        parts = ["default-src 'none'", f"style-src {styles}", "img-src 'self'"]
         parts += [f"script-src {_digests(_SCRIPT, text)}"] if "<script>" in text else []
         parts += ["connect-src 'self'"] if connects else []
         parts += ["frame-src 'self'"] if "<iframe" in text else []
-        policy = "; ".join([*parts, "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"])
+        forms = " ".join(["form-action 'self'", *([] if leads_to is None else [_origin(leads_to)])])
+        policy = "; ".join([*parts, forms, "frame-ancestors 'none'", "base-uri 'none'"])
         headers = {
             "Content-Language": language,
             "Content-Security-Policy": policy,
@@ -118,6 +135,11 @@ def go_on(request: AnyRequest, target: str) -> Response[Any]:
 
 def _see_other(location: str) -> Response[Any]:
     return Response(b"", status_code=303, headers={"Location": location})
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _digests(element: re.Pattern[str], text: str) -> str:

@@ -1,0 +1,71 @@
+"""Create an account, if registration is open."""
+
+from typing import Any
+
+from litestar import Response
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+
+from application.registration.register import Register
+from domain.password import PasswordPolicy
+from domain.rate_limits import Limit
+from domain.refusals import ErrorCode, Refusal
+from entrypoints.http.endpoint import show, submit
+from entrypoints.http.guard import public
+from entrypoints.http.pages.html import page, texts_of
+from entrypoints.http.pages.results import done, form_again
+from entrypoints.http.pages.signing_in import text_of
+from entrypoints.http.request import AnyRequest, client_info_of
+from entrypoints.settings import Settings
+
+
+@show("/register", policy=public(query=None))
+async def register_page(
+    request: AnyRequest,
+    policy: NamedDependency[PasswordPolicy],
+    settings: NamedDependency[SkipValidation[Settings]],
+) -> Response[str]:
+    try:
+        settings.registration.require_registration()
+    except Refusal:
+        return page(request, "registration_closed.html")
+    return page(request, "register.html", error="", field="", **_shown(policy))
+
+
+@submit("/register", policy=public(query=None, budget=Limit.REGISTER))
+async def register_by_form(
+    request: AnyRequest, register: NamedDependency[Register], policy: NamedDependency[PasswordPolicy]
+) -> Response[str]:
+    form = await request.form()
+    email, username = text_of(form, "email"), text_of(form, "username")
+    try:
+        await register(
+            email=email,
+            password=text_of(form, "password"),
+            username=username or None,
+            client_info=client_info_of(request),
+        )
+    except Refusal as refusal:
+        if refusal.code is ErrorCode.REGISTRATION_CLOSED:
+            return form_again(request, refusal, "registration_closed.html")
+        shown = _shown(policy, email=email, username=username, refusal=refusal)
+        return form_again(request, refusal, "register.html", **shown)
+    texts = texts_of(request)
+    text = texts.gettext("We have sent you a link. Open it to verify your e-mail address. It works for 24 hours.")
+    return done(request, texts.gettext("Check your mailbox"), text)
+
+
+def _shown(
+    policy: PasswordPolicy, *, email: str = "", username: str = "", refusal: Refusal | None = None
+) -> dict[str, Any]:
+    refusals = () if refusal is None else (refusal, *refusal.others)
+    return {
+        "email": email,
+        "username": username,
+        "errors": {one.field: one.detail for one in refusals if one.field},
+        "min_length": policy.min_length,
+        "max_length": policy.max_length,
+    }
+
+
+handlers = [register_page, register_by_form]
