@@ -213,7 +213,6 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/v1/verify/resend"): ("email",),
     ("POST", "/v1/login"): ("login", "password"),
     ("POST", "/sign-in"): ("login", "password"),
-<<<<<<< HEAD
     ("POST", "/account/profile"): ("username",),
     ("POST", "/account/email"): ("new_email", "password"),
     ("POST", "/account/password"): ("current_password", "new_password", "confirm_password"),
@@ -222,12 +221,10 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/account/totp"): ("challenge", "code"),
     ("POST", "/account/sessions"): ("session_id",),
     ("POST", "/account/delete"): ("password",),
-=======
     ("POST", "/sign-in/factor"): ("challenge", "totp"),
     ("POST", "/sign-in/passkey"): ("challenge", "credential"),
     ("POST", "/confirm"): ("password",),
     ("POST", "/register"): ("email", "password"),
->>>>>>> fb90771 (Sign in on pages with second factors and passkeys, and register there)
     ("POST", "/v1/login/factor"): ("challenge", "totp"),
     ("POST", "/v1/login/passkey"): ("challenge", "credential"),
     ("POST", "/v1/refresh"): ("refresh_token",),
