@@ -139,7 +139,7 @@ def test_passkey_as_second_factor_and_alone(service: Service) -> None:
 
 
 def test_used_or_expired_challenge_leads_back_to_the_start(service: Service) -> None:
-    email, app, _ = with_totp(service)
+    email, app, codes = with_totp(service)
     client = browser(service)
     step = sign_in(client, email, return_to="/account/events")
     assert fill_in(client, step, totp=app.code()).status_code == 303
@@ -147,10 +147,10 @@ def test_used_or_expired_challenge_leads_back_to_the_start(service: Service) -> 
     challenges = container.challenges()
     made = challenges.new(ChallengePurpose.LOGIN)
     expired = challenges.sign(replace(made, issued_at=made.issued_at - LIFETIME))
-    form = form_with(step, "totp")
+    form = form_with(step, "recovery_code")
     for challenge in (form.fields["challenge"], "forged", expired):
         again = client.post(
-            form.action, data=form.fields | {"challenge": challenge, "totp": "123456"}, headers=FROM_THE_PAGE
+            form.action, data=form.fields | {"challenge": challenge, "recovery_code": codes[0]}, headers=FROM_THE_PAGE
         )
         assert target(again) == f"{service.url}/sign-in?done=expired&return_to=%2Faccount%2Fevents"
         assert "set-cookie" not in again.headers

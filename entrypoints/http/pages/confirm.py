@@ -13,7 +13,7 @@ from domain.tokens import SteppedUpToken
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.identify import SIGN_IN_AGAIN, AccessChecks
-from entrypoints.http.pages.html import page, redirect
+from entrypoints.http.pages.html import go_on, page
 from entrypoints.http.pages.results import form_again
 from entrypoints.http.pages.signing_in import destination, outside, presented_factor, text_of
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
@@ -55,9 +55,7 @@ async def confirm(
 
 
 def _confirmed(request: AnyRequest, token: SteppedUpToken, return_to: str) -> Response[Any]:
-    """Only a page of ours can need it."""
-    target = destination(request, return_to)
-    response = redirect(request, (target if outside(target) is None else "/account").removeprefix("/"))
+    response = go_on(request, destination(request, return_to))
     cookies = AccessChecks.of(request.scope).cookies
     response.cookies.append(cookies.with_step_up(token.access_token, max_age=token.expires_in))
     return response
@@ -72,6 +70,7 @@ async def _shown(request: AnyRequest, step_up_options: StepUpOptions, return_to:
         "factors": [*kinds, *(["recovery_code"] if has_codes and kinds else [])],
         "options": json.dumps(options),
         "carried": {"return_to": return_to} if return_to else {},
+        "leads_to": outside(destination(request, return_to)),
     }
 
 

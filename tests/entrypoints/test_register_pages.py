@@ -1,0 +1,148 @@
+"""Registration on pages, in each mode, and the confirmation that a person gives within a session."""
+
+import json
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+
+from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.factor_users import add_passkey
+from tests.support.in_process import inside
+from tests.support.page_forms import FROM_THE_PAGE, fill_in, form_with, forms
+from tests.support.service import PASSWORD, Client, Service, code, unique_email
+from tests.support.totp_app import add_totp
+
+
+def signed_in(service: Service, email: str) -> Client:
+    client = service.client()
+    answer = fill_in(client, client.get("/sign-in"), login=email, password=PASSWORD)
+    assert answer.status_code == 303, answer.text
+    return client
+
+
+# -- registration --------------------------------------------------------------------------------------
+
+
+def test_person_registers_verifies_and_signs_in(service: Service) -> None:
+    client, email = service.client(), unique_email("newcomer")
+    assert 'href="./register"' in client.get("/sign-in").text
+    page = client.get("/register")
+    sent = fill_in(client, page, email=email, password=PASSWORD, username="")
+    assert (sent.status_code, "Check your mailbox" in sent.text) == (200, True)
+    assert "set-cookie" not in sent.headers
+    known = fill_in(client, page, email=service.user("known"), password=PASSWORD)
+    assert known.text == sent.text
+    verified = client.post("/verify", data={"token": service.token(email)})
+    assert "Your e-mail address is verified" in verified.text
+    signed_in(service, email)
+
+
+def test_registration_form_shows_each_error_beside_its_field(service: Service) -> None:
+    client = service.client()
+    page = client.get("/register")
+    refused = fill_in(client, page, email='<b>"', username="a b", password="short")
+    assert refused.status_code == 422
+    for name in ("email", "username", "password"):
+        assert f'id="{name}-error" role="alert">' in refused.text
+    again = form_with(refused, "email").fields
+    assert (again["email"], again["username"], again["password"]) == ('<b>"', "a b", "")
+    assert "<b>" not in refused.text
+    assert "short" not in refused.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("mode", "heading"), [("invited", "You need an invitation"), ("closed", "Registration is closed")]
+)
+async def test_register_page_says_that_registration_is_not_open(service: Service, mode: str, heading: str) -> None:
+    async with inside(service, LATCHKEY_REGISTRATION=mode) as client:
+        page = await client.get("/register")
+        refused = await client.post("/register", data={"email": unique_email(), "password": PASSWORD})
+        others = [await client.get(path) for path in ("/", "/sign-in")]
+    assert (page.status_code, refused.status_code) == (200, 403)
+    for shown in (page, refused):
+        assert f"<h1>{heading}</h1>" in shown.text
+        assert not forms(shown)
+    assert not [other for other in others if "register" in other.text]
+
+
+@pytest.mark.anyio
+async def test_cookies_and_forms_of_an_installation_with_https(service: Service) -> None:
+    """The form may lead to the protected page of its `return_to`, and to no other origin."""
+    email, protected = service.user("visitor"), "https://app.example.org"
+    asked = {"Accept": "text/html", "X-Forwarded-Host": "app.example.org", "X-Forwarded-Uri": "/reports?year=1"}
+    async with inside(
+        service, LATCHKEY_PUBLIC_URL="https://accounts.example.org", LATCHKEY_PROTECTED_ORIGINS=protected
+    ) as client:
+        sent = await client.get("/v1/forward-auth", headers=asked)
+        return_to = httpx.URL(sent.headers["location"]).params["return_to"]
+        page = await client.get("/sign-in", params={"return_to": return_to})
+        forged = await client.get("/sign-in", params={"return_to": f"{return_to}x"})
+        form = {"login": email, "password": PASSWORD, "return_to": return_to}
+        wrong = await client.post("/sign-in", data=form | {"password": "wrong"})
+        signed = await client.post("/sign-in", data=form)
+    for shown in (page, wrong):
+        assert f"form-action 'self' {protected};" in shown.headers["content-security-policy"]
+    assert "form-action 'self';" in forged.headers["content-security-policy"]
+    assert signed.headers["location"] == f"{protected}/reports?year=1"
+    [cookie] = [line for line in signed.headers.get_list("set-cookie") if line.startswith("__Host-latchkey=")]
+    assert {part.strip().lower() for part in cookie.split(";")[1:]} >= {
+        "secure",
+        "httponly",
+        "samesite=lax",
+        "path=/",
+    }
+    assert "domain" not in cookie.lower()
+
+
+# -- confirmation --------------------------------------------------------------------------------------
+
+
+def test_password_confirms_a_person_without_a_factor(service: Service) -> None:
+    client = signed_in(service, service.user("owner"))
+    page = client.get("/confirm", params={"return_to": "/account/email"})
+    wrong = fill_in(client, page, password="not the passphrase")
+    assert (wrong.status_code, 'id="password-error" role="alert">Incorrect password.' in wrong.text) == (401, True)
+    assert "set-cookie" not in wrong.headers
+    done = fill_in(client, wrong, password=PASSWORD)
+    assert urljoin(service.url, done.headers["location"]) == f"{service.url}/account/email"
+    [cookie] = done.headers.get_list("set-cookie")
+    assert cookie.startswith("latchkey-step-up=")
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    unknown = service.client().get("/confirm?return_to=/account/email")
+    assert unknown.headers["location"].startswith("./sign-in?return_to=/confirm")
+
+
+def test_each_kind_of_factor_confirms(service: Service) -> None:
+    """A password alone does not, where there is a factor."""
+    member, device = service.member(), SoftwareAuthenticator(origin=service.url)
+    app, added = add_totp(member)
+    step = member.post("/v1/step-up", json={"totp": app.code()}).json()["access_token"]
+    member.headers["Authorization"] = f"Bearer {step}"
+    add_passkey(member, device)
+    client = service.client()
+    second = fill_in(client, client.get("/sign-in"), login=member.email, password=PASSWORD)
+    assert fill_in(client, second, recovery_code=added["recovery_codes"][0]).status_code == 303
+    page = client.get("/confirm?return_to=/account/factors")
+    assert {name for form in forms(page) for name in form.fields} == {
+        *("challenge", "credential", "return_to", "totp", "recovery_code")
+    }
+    form = form_with(page, "credential")
+    credential = json.dumps(device.get(json.loads(form.data["data-options"])))
+    for name, wrong, right in (
+        ("totp", app.wrong_code(), app.code()),
+        ("recovery_code", "AAAA", added["recovery_codes"][1]),
+        ("credential", '{"rawId": "AA"}', credential),
+    ):
+        refused = fill_in(client, page, **{name: wrong})
+        assert (refused.status_code, 'role="alert">This code or passkey' in refused.text) == (401, True), name
+        assert "set-cookie" not in refused.headers
+        done = fill_in(client, page, **{name: right})
+        assert done.status_code == 303, (name, done.text)
+        assert done.headers["set-cookie"].startswith("latchkey-step-up=")
+    again = fill_in(client, page, credential=credential)
+    assert (again.status_code, "Start again." in again.text) == (400, True)
+    nothing = client.post("/confirm", data={"return_to": "/account"}, headers=FROM_THE_PAGE)
+    assert nothing.status_code == 400
+    assert code(client.post("/confirm", data={"password": PASSWORD})) == "cross_site"
