@@ -38,7 +38,7 @@ CHEAP = {
     *("/users/{user_id}/enable", "/users/{user_id}/sign-out", "/users/{user_id}/reset-factors"),
     "/users/{user_id}/delete",
     *("/dev/mail", "/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
-    *("/style/{name}", "/sign-in/factor", "/sign-in/passkey", "/confirm", "/register"),
+    *("/style/{name}", "/logo/{name}", "/sign-in/factor", "/sign-in/passkey", "/confirm", "/register"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
     *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/factors", "/v1/users", "/v1/users/{user_id}"),
     *("/v1/users/{user_id}/events", "/v1/invitations", "/v1/forward-auth", "/{path}"),

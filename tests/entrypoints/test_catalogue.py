@@ -149,7 +149,8 @@ def test_every_route_is_documented_with_its_requirements(service: Service, appli
     pages = {"/", "/docs", "/verify", "/reset", "/email", "/invitation", "/problems/{name:str}"}
     pages |= {"/dev/mail", "/dev/mail/{name:str}", "/dev/mail/{name:str}/html"}
     pages |= {"/.well-known/oauth-authorization-server/{path:path}"}
-    pages |= {"/.well-known/change-password", "/favicon.ico", "/favicon.svg", "/robots.txt", "/style/{name:str}"}
+    pages |= {"/.well-known/change-password", "/favicon.ico", "/favicon.svg", "/robots.txt"}
+    pages |= {"/style/{name:str}", "/logo/{name:str}"}
     assert hidden == {"/openapi.json", *pages}
     for key, call in described.items():
         gate = routes[key]
