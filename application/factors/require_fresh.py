@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from application.ports import Clock, UserLookup
 from application.repositories import UnitOfWork
+from domain.authentication import AssuranceLevel
 from domain.refusals import account_disabled, token_revoked
 from domain.session import Session
 from domain.tokens import AccessToken
@@ -26,6 +27,11 @@ class RequireFresh:
             raise token_revoked()
         if user.factors or not only_with_factor:
             caller.require_fresh(highest=user.highest_level, now=self.clock(), max_age=self.step_up_ttl)
+
+    async def can_reach(self, caller: AccessToken, level: AssuranceLevel | None) -> bool:
+        """Whether the account has what a step-up to that level takes."""
+        user = await self.user_lookup.user(caller.user_id)
+        return user is not None and (level is None or user.highest_level.reaches(level))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

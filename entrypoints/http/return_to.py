@@ -1,8 +1,8 @@
 """Where a person goes after signing in: a path of ours, or a protected page of another origin in signed text."""
 
 import re
-from collections.abc import Sequence
-from urllib.parse import quote, urlsplit
+from collections.abc import Iterator, Sequence
+from urllib.parse import SplitResult, quote, urlsplit
 
 from litestar.types import HTTPScope
 
@@ -19,8 +19,8 @@ class ReturnTo:
 
     def __init__(self, signer: ReturnSigner, *, origins: Sequence[str], public_url: str) -> None:
         self._signer = signer
-        self._by_host = {urlsplit(origin).netloc: origin for origin in origins}
-        self._origins = frozenset(origins)
+        self._origins = tuple(origins)
+        self._by_host = {(parts.scheme, name): origin for origin in origins for parts, name in _names(origin)}
         self._public_url = public_url
 
     def accept(self, text: str) -> str | None:
@@ -35,15 +35,32 @@ class ReturnTo:
     def is_protected(self, url: str) -> bool:
         return any(url.startswith(f"{origin}/") for origin in self._origins)
 
-    def sign_in_url(self, scope: HTTPScope) -> str | None:
-        """The URL of the sign-in page for a browser that a proxy asks about; None for a program, and for a host that
-        is not protected."""
+    def page_for(self, scope: HTTPScope, path: str) -> str | None:
+        """The URL of a page of ours, from which a browser returns to the page about which a proxy asks; None for a
+        program, and for a host that is not protected."""
+        if any(name == b"authorization" for name, _ in scope["headers"]):
+            return None
         if not any("text/html" in value for value in header_values(scope, b"accept")):
             return None
-        hosts = header_values(scope, b"x-forwarded-host")
-        origin = self._by_host.get(hosts[0].lower()) if len(hosts) == 1 else None
+        origin = self._origin(scope)
         if origin is None:
             return None
         paths = header_values(scope, b"x-forwarded-uri")
-        path = paths[0] if len(paths) == 1 and len(paths[0]) <= _LONGEST and _LOCAL.fullmatch(paths[0]) else "/"
-        return f"{self._public_url}/sign-in?return_to={quote(self._signer.sign(origin + path))}"
+        there = paths[0] if len(paths) == 1 and len(paths[0]) <= _LONGEST and _LOCAL.fullmatch(paths[0]) else "/"
+        return f"{self._public_url}{path}?return_to={quote(self._signer.sign(origin + there))}"
+
+    def _origin(self, scope: HTTPScope) -> str | None:
+        """The protected origin about which a proxy asks. The proxy names the scheme, or https is preferred."""
+        hosts, schemes = header_values(scope, b"x-forwarded-host"), header_values(scope, b"x-forwarded-proto")
+        if len(hosts) != 1:
+            return None
+        found = (self._by_host.get((scheme, hosts[0].lower())) for scheme in (*schemes, "https", "http"))
+        return next((origin for origin in found if origin is not None), None)
+
+
+def _names(origin: str) -> Iterator[tuple[SplitResult, str]]:
+    """The host of an origin as proxies write it: with and without the port of the scheme."""
+    parts = urlsplit(origin)
+    yield parts, parts.netloc
+    if parts.port is None:
+        yield parts, f"{parts.netloc}:{443 if parts.scheme == 'https' else 80}"

@@ -239,6 +239,11 @@ PRODUCTION = {
         ({**PRODUCTION, "LATCHKEY_TRUSTED_PROXIES": ""}, State.WARNING, "no LATCHKEY_TRUSTED_PROXIES"),
         ({"LATCHKEY_TRUSTED_PROXIES": "10.0.0.1, 0.0.0.0/0"}, State.ERROR, "trusts 0.0.0.0/0"),
         ({"LATCHKEY_TRUSTED_PROXIES": "::/0"}, State.ERROR, "trusts ::/0"),
+        (
+            {"LATCHKEY_PROTECTED_ORIGINS": "http://localhost:9000, http://127.0.0.1:9000"},
+            State.WARNING,
+            "browsers send the session cookie to localhost only",
+        ),
         ({**PRODUCTION, "LATCHKEY_PROCESSES": "1"}, State.OK, "production, one process"),
         ({**PRODUCTION, "LATCHKEY_PROCESSES": "4"}, State.OK, "production, 4 processes"),
         ({}, State.OK, "development, for this machine alone"),

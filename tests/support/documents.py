@@ -6,6 +6,7 @@ from pathlib import Path
 from tests.support.service import ROOT
 
 INTEGRATING, OPERATIONS = ROOT / "docs" / "integrating.md", ROOT / "docs" / "operations.md"
+FORWARD_AUTH = ROOT / "docs" / "forward-auth.md"
 
 
 def blocks(document: Path, language: str = "sh") -> list[str]:
@@ -14,8 +15,8 @@ def blocks(document: Path, language: str = "sh") -> list[str]:
 
 
 def block(language: str) -> str:
-    """The one block of the two guides in that language."""
-    text = f"{INTEGRATING.read_text()}\n{OPERATIONS.read_text()}"
+    """The one block of these guides in that language."""
+    text = "\n".join(guide.read_text() for guide in (INTEGRATING, FORWARD_AUTH, OPERATIONS))
     [content] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     code: str = content
     return code

@@ -1,4 +1,4 @@
-"""Real proxies in front of a listening program, configured as docs/integrating.md shows."""
+"""Real proxies in front of a listening program, configured as docs/forward-auth.md shows."""
 
 import http.client
 import os
@@ -137,9 +137,9 @@ class Proxy:
 
 
 @contextmanager
-def nginx(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
+def nginx(folder: Path, *, latchkey: int, port: int | None = None) -> Iterator[Proxy]:
     command = [program("nginx"), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
-    port, upstream = free_port(), Listener()
+    port, upstream = port or free_port(), Listener()
     site = with_real_values(
         block("nginx"),
         {"127.0.0.1:8000": f"127.0.0.1:{latchkey}", ":9000": f":{upstream.port}", ":8080": f":{port}"},
@@ -150,13 +150,13 @@ def nginx(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
 
 
 @contextmanager
-def caddy(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
+def caddy(folder: Path, *, latchkey: int, port: int | None = None, host: str = "127.0.0.1") -> Iterator[Proxy]:
     command = [program("caddy"), "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
-    port, upstream = free_port(), Listener()
+    port, upstream = port or free_port(), Listener()
     site = with_real_values(
         block("caddyfile"),
         {
-            "notes.example.org": f"http://127.0.0.1:{port}",
+            "notes.example.org": f"http://{host}:{port}",
             "127.0.0.1:8000": f"127.0.0.1:{latchkey}",
             ":9000": f":{upstream.port}",
         },

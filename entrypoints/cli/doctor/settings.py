@@ -56,6 +56,13 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         yield _breached(settings.breached_passwords)
     if not settings.rate_limits:
         yield Finding.warning(PART, "LATCHKEY_RATE_LIMITS is off: passwords can be guessed without any limit")
+    for origin in settings.protected_origins:
+        if urlsplit(origin).hostname != public.hostname:
+            yield Finding.warning(
+                PART,
+                f"LATCHKEY_PROTECTED_ORIGINS has {origin}: browsers send the session cookie to {public.hostname}"
+                " only, so people cannot sign in for it; use that host with another path or port",
+            )
     yield from _proxies(settings, behind_one=public.scheme == "https")
     if settings.smtp_url is None and settings.mail_dir is None:
         yield Finding.error(PART, "no mail server is set, so workers do not start: set LATCHKEY_SMTP_URL")

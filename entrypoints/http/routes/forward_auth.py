@@ -36,6 +36,8 @@ _DESCRIPTIONS = {
 }
 """Each with an example."""
 _NAMES = [name.lower().encode() for name in _DESCRIPTIONS]
+_CAN_CONFIRM = "can_confirm"
+"""In the state of a request: the caller lacks nothing but a step-up."""
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -46,17 +48,23 @@ async def _identify(scope: HTTPScope, caller: AccessToken) -> tuple[Headers, byt
         checks = AccessChecks.of(scope)
         if required.role is not None:
             caller = await checks.authenticate.insist(caller, required.role)
-        caller.require_authentication(level=required.level, max_age=required.max_age, now=checks.clock())
+        try:
+            caller.require_authentication(level=required.level, max_age=required.max_age, now=checks.clock())
+        except Refusal:
+            scope["state"][_CAN_CONFIRM] = await checks.require_fresh.can_reach(caller, required.level)
+            raise
     return [
         _TEXT,
         *_headers(caller.user_id, caller.session_id, caller.role, caller.verified, caller.authentication),
     ], b""
 
 
-def _sign_in(scope: HTTPScope, refusal: Refusal) -> str | None:
-    """A person who has to sign in goes to the sign-in page, and back from there."""
+def _page_for(scope: HTTPScope, refusal: Refusal) -> str | None:
+    """A person goes to the page where the refusal can be overcome, and returns from there."""
     return_to: ReturnTo = scope["litestar_app"].state.return_to
-    return return_to.sign_in_url(scope) if refusal.code in SIGN_IN_AGAIN else None
+    if refusal.code in SIGN_IN_AGAIN:
+        return return_to.page_for(scope, "/sign-in")
+    return return_to.page_for(scope, "/confirm") if scope["state"].get(_CAN_CONFIRM) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,7 @@ def _headers(user_id: UUID, session_id: UUID, role: Role, verified: bool, authen
     tag="Services",
     policy=AccessPolicy(caller=True, query={"role", "acr", "max_age"}, credential=Credential.TOKEN_OR_COOKIE),
     plain=_identify,
-    plain_refusal=_sign_in,
+    plain_refusal=_page_for,
     answers_options=False,
     errors=["not_verified", "role_required", "step_up_required"],
     media_type=MediaType.TEXT,

@@ -1,4 +1,4 @@
-"""nginx and Caddy as docs/integrating.md configures them: only authorized callers pass, with their own identity."""
+"""nginx and Caddy as docs/forward-auth.md configures them: only authorized callers pass, with their own identity."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing
@@ -288,7 +288,12 @@ def test_auth_request_has_latchkeys_host_and_no_body(tmp_path: Path, latchkey: L
         assert (request.method, request.path, request.body) == ("GET", "/v1/forward-auth?role=member", b"")
         assert (request.header("host"), request.header("authorization")) == (["accounts.example.org"], ["Bearer x"])
         if kind == "nginx":  # which can be configured to send nothing else
-            assert len(request.headers) == 2
+            forwarded = {f"x-forwarded-{name}" for name in ("host", "proto", "uri")}
+            assert {name.lower() for name, _ in request.headers} == {"host", "authorization", "cookie"} | forwarded
+            assert (request.header("x-forwarded-uri"), request.header("x-forwarded-proto")) == (
+                ["/secret?secret"],
+                ["http"],
+            )
 
 
 def test_unexpected_auth_response_blocks_the_request(tmp_path: Path, latchkey: Listener) -> None:
