@@ -13,6 +13,7 @@ from typing import Self
 from uuid import UUID
 
 from domain.authentication import AssuranceLevel
+from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 
 MOST_PASSKEYS = 10
@@ -208,7 +209,9 @@ def passkey_unsuitable(reason: str) -> Refusal:
 
 
 _UNSUITABLE = {
-    "not_discoverable": "The authenticator did not store a discoverable passkey. Use another one.",
-    "not_verified": "The authenticator did not verify the user, by a PIN or biometrics. Set that up, or use another.",
-    "algorithm": "The authenticator uses a signature algorithm that is not offered. Use another one.",
+    "not_discoverable": translatable("The authenticator did not store a discoverable passkey. Use another one."),
+    "not_verified": translatable(
+        "The authenticator did not verify the user, by a PIN or biometrics. Set that up, or use another."
+    ),
+    "algorithm": translatable("The authenticator uses a signature algorithm that is not offered. Use another one."),
 }

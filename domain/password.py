@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Protocol
 from unicodedata import category, normalize
 
+from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 
 _MOST_BYTES = 1024
@@ -27,13 +28,19 @@ _LEFT_OVER = 6
 """The least number of letters in a password that contains words about its owner, without these words."""
 
 _DETAILS = {
-    "common": "This password is too common, or is a common password with something added. Choose another.",
-    "repeated": "This password repeats the same characters. Choose another.",
-    "sequence": "This password is mostly a sequence of keys, letters or digits. Choose another.",
-    "guessable": "This password is made of common words. Choose four or more uncommon words, or more characters.",
-    "breached": "This password is known from a data breach. Choose another.",
-    "context": "This password is too similar to your e-mail address, your username or the name of this service. "
-    "Choose another.",
+    "common": translatable(
+        "This password is too common, or is a common password with something added. Choose another."
+    ),
+    "repeated": translatable("This password repeats the same characters. Choose another."),
+    "sequence": translatable("This password is mostly a sequence of keys, letters or digits. Choose another."),
+    "guessable": translatable(
+        "This password is made of common words. Choose four or more uncommon words, or more characters."
+    ),
+    "breached": translatable("This password is known from a data breach. Choose another."),
+    "context": translatable(
+        "This password is too similar to your e-mail address, your username or the name of this service. "
+        "Choose another."
+    ),
 }
 
 
@@ -58,8 +65,8 @@ def require_typable(text: str, *, field: str = "password") -> None:
     section 4.2). For passwords from a file or a pipe, which contain such characters by accident."""
     for char in text:
         if (category(char) in _UNTYPED and char not in _JOINERS and ord(char) not in _TAGS) or _is_no_character(char):
-            detail = f"A password must not contain the character U+{ord(char):04X}: it cannot be typed."
-            raise _weak("untypable", detail, field)
+            detail = translatable("A password must not contain the character U+%(code)s: it cannot be typed.")
+            raise _weak("untypable", detail, field, code=f"{ord(char):04X}")
 
 
 def _is_no_character(char: str) -> bool:
@@ -106,9 +113,19 @@ class PasswordPolicy:
         # Lone surrogates are not UTF-8; refusing them is the task of the code that decodes the request.
         size = len(password.encode("utf-8", "surrogatepass"))
         if len(text) > _MOST_TYPED or len(password) > self.max_length or size > _MOST_BYTES:
-            raise _weak("too_long", f"A password must have at most {self.max_length} characters.", field)
+            raise _weak(
+                "too_long",
+                translatable("A password must have at most %(count)s characters."),
+                field,
+                count=self.max_length,
+            )
         if len(password) < self.min_length:
-            raise _weak("too_short", f"A password must have at least {self.min_length} characters.", field)
+            raise _weak(
+                "too_short",
+                translatable("A password must have at least %(count)s characters."),
+                field,
+                count=self.min_length,
+            )
         known = {
             *_words(email),
             *_words(username or ""),
@@ -145,8 +162,8 @@ class PasswordPolicy:
         return self.guesses(core, enough=enough) < enough
 
 
-def _weak(reason: str, detail: str, field: str) -> Refusal:
-    return Refusal(ErrorCode.PASSWORD_WEAK, detail, field=field, reason=reason)
+def _weak(reason: str, detail: str, field: str, **values: object) -> Refusal:
+    return Refusal(ErrorCode.PASSWORD_WEAK, detail, field=field, reason=reason, values=values)
 
 
 def _period(text: str) -> int:

@@ -56,7 +56,8 @@ class Refusal(Exception):
 
     `field` names the invalid input, and `reason` the rule that it breaks. `retry_after` is in seconds. `others` are
     refusals of further fields of the same request. `extensions` are further members of the problem document (RFC 9457
-    section 3.2). `detail` and `extensions` are shown to the caller, so they must contain no secret.
+    section 3.2). `values` replace placeholders in the detail, which can be translated before that. `detail` and
+    `extensions` are shown to the caller, so they must contain no secret.
     """
 
     def __init__(
@@ -69,10 +70,12 @@ class Refusal(Exception):
         retry_after: int | None = None,
         others: Sequence["Refusal"] = (),
         extensions: Mapping[str, object] | None = None,
+        values: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(code, detail)
+        self.message, self.values = detail, values or {}
+        self.detail = detail % self.values if values else detail
+        super().__init__(code, self.detail)
         self.code = code
-        self.detail = detail
         self.field = field
         self.reason = reason
         self.retry_after = retry_after
@@ -132,7 +135,7 @@ def session_ended() -> Refusal:
 
 
 def role_required(role: str) -> Refusal:
-    return Refusal(ErrorCode.ROLE_REQUIRED, f"This requires the role {role} or higher.")
+    return Refusal(ErrorCode.ROLE_REQUIRED, "This requires the role %(role)s or higher.", values={"role": role})
 
 
 def link_invalidated() -> Refusal:
@@ -187,7 +190,8 @@ def unavailable(what: str) -> Refusal:
     """`what` is a dependency that does not answer, in words for clients and without its host name."""
     return Refusal(
         ErrorCode.UNAVAILABLE,
-        f"{what} is not available at the moment. Try again later.",
+        "%(what)s is not available at the moment. Try again later.",
+        values={"what": what},
         retry_after=UNAVAILABLE_RETRY_AFTER,
     )
 

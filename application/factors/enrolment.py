@@ -82,8 +82,11 @@ class Enrolment:
         factors = await work.factors.by_user(user.id)
         passkeys = sum(one.kind is FactorKind.PASSKEY for one in factors)
         if factor.kind is FactorKind.PASSKEY and passkeys >= MOST_PASSKEYS:
-            text = f"An account has at most {MOST_PASSKEYS} passkeys. Remove one first."
-            raise Refusal(ErrorCode.FACTOR_LIMIT, text)
+            raise Refusal(
+                ErrorCode.FACTOR_LIMIT,
+                "An account has at most %(count)s passkeys. Remove one first.",
+                values={"count": MOST_PASSKEYS},
+            )
         replaced = [one.id for one in factors if one.kind is factor.kind is FactorKind.TOTP]
         async with self.counted(user):
             if not await work.factors.add(factor, replacing=replaced):
@@ -142,8 +145,12 @@ def factor_name(name: str | None, *, default: str) -> str:
     """The name that the user gave a factor. Raises `malformed` for one that is too long or has control characters."""
     given = (name or "").strip()
     if len(given) > LONGEST_FACTOR_NAME or not given.isprintable():
-        text = f"must be at most {LONGEST_FACTOR_NAME} printable characters"
-        raise Refusal(ErrorCode.MALFORMED, text, field="name")
+        raise Refusal(
+            ErrorCode.MALFORMED,
+            "must be at most %(count)s printable characters",
+            field="name",
+            values={"count": LONGEST_FACTOR_NAME},
+        )
     return given or default
 
 

@@ -12,11 +12,16 @@ from application.texts.ports import Texts
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def page_environment(texts: Texts, shared: Mapping[str, Any], own: Path | None = None) -> Environment:
+def page_environment(
+    texts: Texts,
+    shared: Mapping[str, Any],
+    own: Path | None = None,
+    *,
+    make: type[Environment] = ImmutableSandboxedEnvironment,
+) -> Environment:
     """Each language has its own, so that macros and included templates speak it too. `shared` are the globals of all.
     Files in the folder `own` replace ours; they are written by operators, and run in a sandbox."""
-    make = Environment if own is None else ImmutableSandboxedEnvironment
-    environment = make(
+    environment = (Environment if own is None else make)(
         loader=FileSystemLoader([TEMPLATES] if own is None else [own, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -32,5 +37,6 @@ def page_environment(texts: Texts, shared: Mapping[str, Any], own: Path | None =
         "date": texts.date,
         "duration": texts.duration,
         "device": texts.device,
+        "translated": texts.gettext,
     }
     return environment

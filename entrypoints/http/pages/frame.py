@@ -8,6 +8,7 @@ from litestar import Response
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.identify import SIGN_IN_AGAIN
+from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page, texts_of
 from entrypoints.http.pages.results import form_again
 from entrypoints.http.request import AnyRequest, caller_of
@@ -36,7 +37,7 @@ def framed(
     if refusal is not None:
         if refusal.code in _ELSEWHERE:
             raise refusal
-        errors = {one.field: one.detail for one in (refusal, *refusal.others) if one.field is not None}
+        errors = {one.field: explain(request, one) for one in (refusal, *refusal.others) if one.field is not None}
         return form_again(request, refusal, template, here=here, viewer=viewer, notice="", errors=errors, **values)
     message = DONE.get(request.query_params.get("done") or "")
     notice = "" if message is None else texts_of(request).gettext(message)

@@ -5,11 +5,13 @@ from litestar.di import NamedDependency
 
 from application.invitations.accept_invitation import AcceptInvitation
 from application.invitations.inspect_invitation import InspectInvitation
+from domain.messages import translatable
 from domain.password import PasswordPolicy
 from domain.rate_limits import Limit
 from domain.refusals import Refusal
 from entrypoints.http.endpoint import get, post
 from entrypoints.http.guard import public
+from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import done, refused
 from entrypoints.http.problem_types import CATALOGUE
@@ -49,7 +51,11 @@ async def accept_by_button(
             return await _form(request, token, inspect_invitation, policy, username=username, refusal=refusal)
         except Refusal as dead:
             return refused(request, dead, token=token)
-    return done(request, "Your account is ready", "Log in with your e-mail address and your password.")
+    return done(
+        request,
+        translatable("Your account is ready"),
+        translatable("Log in with your e-mail address and your password."),
+    )
 
 
 async def _form(
@@ -71,7 +77,7 @@ async def _form(
         token=token,
         email=invitation.email,
         username=username,
-        errors={one.field: one.detail for one in refusals},
+        errors={one.field: explain(request, one) for one in refusals},
         min_length=policy.min_length,
         max_length=policy.max_length,
     )

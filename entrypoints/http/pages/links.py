@@ -10,12 +10,14 @@ from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
 from application.profile.follow_email_link import FollowEmailLink
 from application.registration.verify import Verify
+from domain.messages import translatable
 from domain.outbox import LinkPurpose
 from domain.password import PasswordPolicy
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get, post
 from entrypoints.http.guard import public
+from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import ASK, ask, dead_link, done, refused
 from entrypoints.http.problem_types import CATALOGUE
@@ -50,9 +52,11 @@ async def verify_by_button(
     except Refusal as refusal:
         return refused(request, refusal, token=_token(form))
     if not user.has_password:
-        text = "Check your mailbox for a link to choose a password."
-        return done(request, "Your e-mail address is verified", text)
-    return done(request, "Your e-mail address is verified", "You can now use your account.")
+        text = translatable("Check your mailbox for a link to choose a password.")
+        return done(request, translatable("Your e-mail address is verified"), text)
+    return done(
+        request, translatable("Your e-mail address is verified"), translatable("You can now use your account.")
+    )
 
 
 @get("/reset", policy=public(query=None))
@@ -89,8 +93,8 @@ async def reset_by_button(
             return await _choose_password(request, _token(form), inspect_link, policy, refusal)
         except Refusal as dead:
             return refused(request, dead, token=_token(form))
-    text = "Every device was logged out. Log in with your new password."
-    return done(request, "Your password is changed", text)
+    text = translatable("Every device was logged out. Log in with your new password.")
+    return done(request, translatable("Your password is changed"), text)
 
 
 @get("/email", policy=public(query=None))
@@ -119,9 +123,13 @@ async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependen
     except Refusal as refusal:
         return refused(request, refusal, token=token)
     if follow_email_link.purpose(token) is LinkPurpose.RESTORE:
-        text = "Every device was logged out. Check your mailbox for a link to choose a new password."
-        return done(request, "You have your account back", text)
-    return done(request, "Your e-mail address is changed", "From now on, log in with the new address.")
+        text = translatable("Every device was logged out. Check your mailbox for a link to choose a new password.")
+        return done(request, translatable("You have your account back"), text)
+    return done(
+        request,
+        translatable("Your e-mail address is changed"),
+        translatable("From now on, log in with the new address."),
+    )
 
 
 async def _choose_password(
@@ -139,7 +147,7 @@ async def _choose_password(
         status=200 if refusal is None else CATALOGUE[refusal.code].status,
         token=token,
         username="" if user is None else user.email,
-        error="" if refusal is None else refusal.detail,
+        error="" if refusal is None else explain(request, refusal),
         mismatch=refusal is not None and refusal.code is ErrorCode.PASSWORD_MISMATCH,
         min_length=policy.min_length,
         max_length=policy.max_length,
@@ -152,8 +160,8 @@ async def _send_link(request: AnyRequest, path: str, email: str, request_link: R
     except Refusal as refusal:
         if refusal.field is None:
             return refused(request, refusal)
-        return ask(request, path, status=CATALOGUE[refusal.code].status, email=email, error=refusal.detail)
-    return done(request, "Check your mailbox", ASK[path].sent)
+        return ask(request, path, status=CATALOGUE[refusal.code].status, email=email, error=explain(request, refusal))
+    return done(request, translatable("Check your mailbox"), ASK[path].sent)
 
 
 handlers = [ask_to_verify, verify_by_button, ask_to_reset, reset_by_button, ask_about_address, follow_by_button]

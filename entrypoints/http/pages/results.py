@@ -8,11 +8,14 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
+from application.texts.ports import Texts
+from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http import error_handlers, problems
 from entrypoints.http.endpoint import PAGE
 from entrypoints.http.identify import SIGN_IN_AGAIN
-from entrypoints.http.pages.html import page, redirect
+from entrypoints.http.pages.explain import explain, explain_problem, title
+from entrypoints.http.pages.html import page, redirect, texts_of
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import Problem
 from entrypoints.http.request import AnyRequest, StrictRequest
@@ -29,37 +32,47 @@ class Ask:
 
 _DEAD = {
     ErrorCode.LINK_INVALID: (
-        "This link is not valid",
-        "It may have been used already, or a newer link has replaced it.",
+        translatable("This link is not valid"),
+        translatable("It may have been used already, or a newer link has replaced it."),
     ),
-    ErrorCode.LINK_EXPIRED: ("This link has expired", "Links in emails work for a limited time only."),
+    ErrorCode.LINK_EXPIRED: (
+        translatable("This link has expired"),
+        translatable("Links in emails work for a limited time only."),
+    ),
 }
 _ADVICE = {
-    "email": "Log in to check the e-mail address of your account, and change it there if needed.",
-    "invitation": "If you have an account, log in. Otherwise ask the person who invited you for a new link.",
+    "email": translatable("Log in to check the e-mail address of your account, and change it there if needed."),
+    "invitation": translatable(
+        "If you have an account, log in. Otherwise ask the person who invited you for a new link."
+    ),
 }
 ASK = {
     "verify": Ask(
-        "Verify your e-mail address",
-        "Enter your e-mail address, and we will send you a new link.",
-        "If this address is waiting to be verified, a link is on its way. It works for 24 hours.",
+        translatable("Verify your e-mail address"),
+        translatable("Enter your e-mail address, and we will send you a new link."),
+        translatable("If this address is waiting to be verified, a link is on its way. It works for 24 hours."),
     ),
     "reset": Ask(
-        "Forgot your password?",
-        "Enter your e-mail address, and we will send you a link to choose a new password.",
-        "If there is an account with this address, a link is on its way. It works for 30 minutes.",
+        translatable("Forgot your password?"),
+        translatable("Enter your e-mail address, and we will send you a link to choose a new password."),
+        translatable("If there is an account with this address, a link is on its way. It works for 30 minutes."),
     ),
 }
 
 
 def ask(request: AnyRequest, path: str, *, status: int = 200, **values: str) -> Response[str]:
-    form = ASK[path]
-    shown = {"heading": form.heading, "text": form.text, "email": "", "error": ""} | values
+    form, texts = ASK[path], texts_of(request)
+    shown = {"heading": texts.gettext(form.heading), "text": texts.gettext(form.text), "email": "", "error": ""}
+    shown |= values
     return page(request, "ask.html", status=status, path=path, **shown)
 
 
 def done(request: AnyRequest, heading: str, text: str) -> Response[str]:
-    return page(request, "message.html", heading=heading, text=text, retry="", step="Continue to")
+    """`heading` and `text` are translatable."""
+    texts = texts_of(request)
+    return page(
+        request, "message.html", heading=texts.gettext(heading), text=texts.gettext(text), retry="", onward=True
+    )
 
 
 def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: bool = False) -> Response[str]:
@@ -70,12 +83,20 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     if refusal.code in _DEAD:
         return dead_link(request, refusal.code, status=200 if seen else known.status)
     wait = problems.retry_after(refusal)
-    text, retry = refusal.detail or f"{known.title}.", ""
+    texts, text, retry = texts_of(request), explain(request, refusal), ""
     if wait is not None:
-        text = f"{text.removesuffix(' Try again later.')} Try again in {_format_wait(wait)}."
+        later = texts.gettext("Try again later.")
+        again = texts.gettext("Try again in %(wait)s.") % {"wait": _format_wait(wait, texts)}
+        text = f"{text.removesuffix(later).rstrip()} {again}"
         retry = f"./{_path(request)}" + (f"?token={quote(token, safe='')}" if token else "")
     shown = page(
-        request, "message.html", status=known.status, heading=known.title, text=text, retry=retry, step="Back to"
+        request,
+        "message.html",
+        status=known.status,
+        heading=title(request, refusal.code),
+        text=text,
+        retry=retry,
+        onward=False,
     )
     if wait is not None:
         shown.headers["Retry-After"] = str(wait)
@@ -86,7 +107,7 @@ def form_again(request: AnyRequest, refusal: Refusal, template: str, **values: A
     """The form that was refused, with the template's `error` and `field` (empty if the refusal names none)."""
     request.scope["state"]["refusal"] = refusal.code
     known = CATALOGUE[refusal.code]
-    error = refusal.detail or f"{known.title}."
+    error = explain(request, refusal)
     shown = page(request, template, status=known.status, error=error, field=refusal.field or "", **values)
     if (wait := problems.retry_after(refusal)) is not None:
         shown.headers["Retry-After"] = str(wait)
@@ -94,22 +115,23 @@ def form_again(request: AnyRequest, refusal: Refusal, template: str, **values: A
 
 
 def dead_link(request: AnyRequest, code: ErrorCode, *, status: int) -> Response[str]:
-    heading, text = _DEAD[code]
+    texts = texts_of(request)
+    heading, text = map(texts.gettext, _DEAD[code])
     if form := ASK.get(_path(request)):
-        return ask(request, _path(request), status=status, heading=heading, text=f"{text} {form.text}")
-    text = f"{text} {_ADVICE.get(_path(request), _ADVICE['email'])}"
-    return page(request, "message.html", status=status, heading=heading, text=text, retry="", step="Back to")
+        return ask(request, _path(request), status=status, heading=heading, text=f"{text} {texts.gettext(form.text)}")
+    text = f"{text} {texts.gettext(_ADVICE.get(_path(request), _ADVICE['email']))}"
+    return page(request, "message.html", status=status, heading=heading, text=text, retry="", onward=False)
 
 
 def _path(request: AnyRequest) -> str:
     return str(request.scope["path"]).strip("/")
 
 
-def _format_wait(seconds: int) -> str:
+def _format_wait(seconds: int, texts: Texts) -> str:
     minutes = -(-seconds // 60)
     if minutes > 1:
-        return f"{minutes} minutes ({seconds} seconds)"
-    return "1 second" if seconds == 1 else f"{seconds} seconds"
+        return texts.gettext("%(minutes)s minutes (%(seconds)s seconds)") % {"minutes": minutes, "seconds": seconds}
+    return texts.ngettext("%(count)s second", "%(count)s seconds", seconds) % {"count": seconds}
 
 
 def _wants_page(request: AnyRequest) -> bool:
@@ -152,8 +174,11 @@ def _internal_error(request: AnyRequest, error: Exception) -> Response[Any]:
 def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
     if not _wants_page(request):
         return answer
-    shown = {"heading": answer.content.title, "text": answer.content.detail, "retry": "", "step": "Back to"}
-    response = page(request, "message.html", status=answer.content.status, **shown)
+    problem = answer.content
+    heading, text = title(request, problem.code), explain_problem(request, problem.code, problem.detail)
+    response = page(
+        request, "message.html", status=problem.status, heading=heading, text=text, retry="", onward=False
+    )
     response.headers.update(answer.headers)
     return response
 

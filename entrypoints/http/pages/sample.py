@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, meta
+from jinja2 import Environment, FileSystemLoader, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.texts.ports import Texts
 from domain.branding import DEFAULT_ACCENT, DESIGN
@@ -51,13 +52,34 @@ for _name, _operation in _OPERATIONS.items():
     setattr(Sample, _name, _operation)
 
 
+class _SampleEnvironment(ImmutableSandboxedEnvironment):
+    """Loops over samples give as many values as they unpack."""
+
+    def compile(self, source: Any, *arguments: Any, **options: Any) -> Any:
+        tree = self.parse(source, *arguments) if isinstance(source, str) else source
+        for loop in tree.find_all(nodes.For):
+            if isinstance(loop.target, nodes.Tuple):
+                loop.iter = nodes.Filter(loop.iter, "rows", [nodes.Const(len(loop.target.items))], [], None, None)
+        return super().compile(tree, *arguments, **options)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """A sample finds something in every dictionary."""
+        if isinstance(obj, dict) and isinstance(argument, Sample):
+            return next(iter(obj.values()), argument)
+        return super().getitem(obj, argument)
+
+
+def _rows(values: Any, width: int) -> Any:
+    return [[Sample()] * width] * 2 if isinstance(values, Sample) else values
+
+
 def render_samples(texts: Texts, own: Path) -> Iterator[tuple[Path, Exception]]:
     """Render each page in the folder `own` with the variables of ours, and yield what fails."""
     shared = {"product": "sample", "product_url": "sample", "logo": "sample", "accent": DEFAULT_ACCENT}
     ours = page_environment(texts, shared | {"design": DESIGN})
-    environment = page_environment(texts, shared | {"design": DESIGN}, own)
+    environment = page_environment(texts, shared | {"design": DESIGN}, own, make=_SampleEnvironment)
+    environment.filters |= dict.fromkeys(("time", "date", "duration", "device"), _anything) | {"rows": _rows}
     vars(environment)["install_gettext_callables"](texts.gettext, partial(_two, texts), newstyle=True)
-    environment.filters |= dict.fromkeys(("time", "date", "duration", "device"), _anything)
     for path in sorted(own.glob("*.html")):
         if not (TEMPLATES / path.name).is_file():
             yield path, ValueError("there is no page of this name")

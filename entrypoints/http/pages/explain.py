@@ -1,0 +1,25 @@
+"""Refusals in the language of the reader."""
+
+from collections.abc import Mapping
+
+from domain.refusals import Refusal
+from entrypoints.http.pages.html import ENGLISH, texts_of
+from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.request import AnyRequest
+
+
+def explain(request: AnyRequest, refusal: Refusal) -> str:
+    return explain_problem(request, refusal.code, refusal.message, refusal.values)
+
+
+def explain_problem(request: AnyRequest, code: str, message: str, values: Mapping[str, object] | None = None) -> str:
+    """Why not. The title of the problem if the message is empty or has no translation."""
+    texts = texts_of(request)
+    translated = texts.gettext(message)
+    if message and (translated != message or texts.language == ENGLISH):
+        return translated % values if values else translated
+    return f"{title(request, code)}."
+
+
+def title(request: AnyRequest, code: str) -> str:
+    return texts_of(request).gettext(CATALOGUE[code].title)
