@@ -1,0 +1,88 @@
+"""Cookies of sessions and step-ups that are planted, stolen from another session, or over."""
+
+import time
+
+import httpx
+import pytest
+
+from entrypoints.http.cross_site import SESSION_TOKEN
+from tests.support.service import PASSWORD, Service, code, unique_email
+from tests.support.web_visitor import COOKIE, SAME_ORIGIN, STEP_UP, cookie_of, sign_in, visitor
+
+FRESH = "/v1/forward-auth?max_age=60"
+
+
+@pytest.mark.parametrize("name", [COOKIE, STEP_UP])
+def test_second_cookie_of_a_name_makes_neither_count(service: Service, name: str) -> None:
+    """Cookie tossing: a page of a sibling host has set one for the whole domain."""
+    email = service.user("tossed")
+    own, other = (cookie_of(service.url, email) for _ in range(2))
+    client = service.client()
+    if name == COOKIE:
+        for sent in (f"{own}; {other}", f"{other}; {own}", f"{own}; {own}", f"{own}; a=b; {COOKIE}="):
+            assert code(client.get("/v1/forward-auth", headers={"Cookie": sent})) == "token_missing"
+        apart = [("Cookie", own), ("Cookie", other)]
+        assert code(client.get("/v1/forward-auth", headers=apart)) == "token_missing"
+        return
+    stepped = step_up_of(service, own)
+    assert client.get(FRESH, headers={"Cookie": f"{own}; {STEP_UP}={stepped}"}).status_code == 200
+    answer = client.get("/v1/forward-auth?max_age=0", headers={"Cookie": f"{own}; {STEP_UP}=a; {STEP_UP}={stepped}"})
+    assert code(answer) == "step_up_required"
+
+
+def step_up_of(service: Service, cookie: str) -> str:
+    """The value of the cookie of a step-up by password."""
+    token = service.client().post(SESSION_TOKEN, headers=SAME_ORIGIN | {"Cookie": cookie}).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = service.client().post("/v1/step-up", json={"password": PASSWORD}, headers=bearer)
+    text: str = answer.json()["access_token"]
+    return text
+
+
+def test_step_up_counts_in_its_own_session_only(service: Service) -> None:
+    email, stranger = service.user("owner"), service.user("stranger")
+    mine, elsewhere, theirs = (cookie_of(service.url, one) for one in (email, email, stranger))
+    client = service.client()
+
+    def authenticated_at(cookie: str, step_up: str = "") -> int:
+        sent = f"{cookie}; {STEP_UP}={step_up}" if step_up else cookie
+        answer = client.get("/v1/forward-auth", headers={"Cookie": sent})
+        assert answer.status_code == 200, answer.text
+        return int(answer.headers["x-auth-time"])
+
+    at = {cookie: authenticated_at(cookie) for cookie in (mine, elsewhere, theirs)}
+    wait_for_the_next_second(max(at.values()))
+    stepped = step_up_of(service, mine)
+    assert authenticated_at(mine, stepped) > at[mine]
+    assert authenticated_at(mine) == at[mine]
+    for cookie in (elsewhere, theirs):
+        assert authenticated_at(cookie, stepped) == at[cookie]
+    for wrong in (stepped[:-3], "x", mine.partition("=")[2]):
+        assert authenticated_at(mine, wrong) == at[mine]
+    token = service.client().post(SESSION_TOKEN, headers=SAME_ORIGIN | {"Cookie": f"{mine}; {STEP_UP}={stepped}"})
+    bearer = {"Authorization": f"Bearer {token.json()['access_token']}"}
+    assert int(client.get("/v1/forward-auth", headers=bearer).headers["x-auth-time"]) == at[mine]
+    client.post("/sign-out", headers=SAME_ORIGIN | {"Cookie": mine})
+    over = client.get("/v1/forward-auth", headers={"Cookie": f"{mine}; {STEP_UP}={stepped}"})
+    assert (over.status_code, over.json()["code"]) == (401, "token_revoked")
+
+
+def wait_for_the_next_second(moment: int) -> None:
+    """Times in tokens are whole seconds."""
+    time.sleep(max(0, moment + 1 - time.time()))
+
+
+def test_sign_in_opens_a_new_session_and_ends_the_former(service: Service) -> None:
+    """Session fixation: a cookie that somebody has planted is worth nothing after the sign-in."""
+    attacker, victim = service.user("attacker"), unique_email("victim")
+    service.user(victim)
+    with visitor(service.url) as browser:
+        sign_in(browser, attacker)
+        planted = browser.cookies[COOKIE]
+        sign_in(browser, victim)
+        assert browser.cookies[COOKIE] != planted
+        answer = service.client().get("/v1/forward-auth", headers={"Cookie": f"{COOKIE}={planted}"})
+        assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
+        made_up = httpx.Cookies({COOKIE: "x" * 107})
+        browser.cookies = made_up
+        sign_in(browser, victim)
