@@ -47,7 +47,9 @@ class PyotpCodes(OneTimePasswords):
         import segno  # only enrolments use it
 
         output = io.BytesIO()
-        segno.make(uri, error="m", micro=False).save(output, kind="svg", scale=4, xmldecl=False, svgns=True)
+        code = segno.make(uri, error="m", micro=False)
+        # With a unit, it has a view box, by which a page can scale it.
+        code.save(output, kind="svg", scale=4, unit="px", xmldecl=False, svgns=True)
         return output.getvalue().decode()
 
     def _totp(self, secret: bytes) -> pyotp.TOTP:

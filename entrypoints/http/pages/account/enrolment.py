@@ -15,8 +15,8 @@ from domain.role import Role
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.account.recovery_codes import codes_once
-from entrypoints.http.pages.frame import framed
-from entrypoints.http.pages.html import redirect
+from entrypoints.http.pages.frame import N_, framed
+from entrypoints.http.pages.html import redirect, texts_of
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 
 # Everyone with a verified address has the role `member`.
@@ -44,7 +44,7 @@ async def add_new_passkey(
             caller_of(request),
             challenge=str(form.get("challenge") or ""),
             credential=_credential(str(form.get("credential") or "")),
-            name=name,
+            name=name or texts_of(request).gettext(N_("Passkey")),
             client_info=client_info_of(request),
         )
     except Refusal as refusal:
@@ -64,9 +64,10 @@ async def add_new_totp(
 ) -> Response[Any]:
     form = await request.form()
     challenge, code = str(form.get("challenge") or ""), str(form.get("code") or "")
+    name = texts_of(request).gettext(N_("Authenticator app"))
     try:
         enrolled = await add_totp(
-            caller_of(request), challenge=challenge, code=code, client_info=client_info_of(request)
+            caller_of(request), challenge=challenge, code=code, name=name, client_info=client_info_of(request)
         )
     except Refusal as refusal:
         caller, wrong = caller_of(request), refusal.code is ErrorCode.FACTOR_INVALID
