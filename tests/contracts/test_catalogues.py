@@ -1,53 +1,19 @@
 """The catalogues are complete: each text of pages and mails is translated, with the same placeholders."""
 
 import re
-import warnings
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
-from babel.messages.catalog import Catalog, Message
-from babel.messages.extract import DEFAULT_KEYWORDS, extract_from_dir
+from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 
-from entrypoints.http.problem_types import CATALOGUE
+from tests.support.catalogue import extracted, texts
 
 ROOT = Path(__file__).resolve().parents[2]
 TRANSLATIONS = ROOT / "adapters" / "translations"
 PLACEHOLDER = re.compile(r"%\(\w+\)s|%%|%.")
 TAG = re.compile(r"<[^>]*>?")
-KEYWORDS = {**DEFAULT_KEYWORDS, "translatable": None}
-REFUSALS = {**KEYWORDS, "Refusal": (2,)}
-"""Refusals of use cases are shown by pages; those of the API are for developers."""
-SOURCES = [
-    ("domain", "**.py", "python", REFUSALS),
-    ("application", "**.py", "python", REFUSALS),
-    ("adapters", "**.py", "python", KEYWORDS),
-    ("adapters/mail/templates", "**.jinja", "jinja2", KEYWORDS),
-    ("entrypoints", "**.py", "python", KEYWORDS),
-    ("entrypoints/http/pages/templates", "**.html", "jinja2", KEYWORDS),
-]
-
-
-@cache
-def extracted() -> Catalog:
-    """Every text that the sources mark for translation, and the titles of problems."""
-    catalogue = Catalog()
-    with warnings.catch_warnings(action="ignore"):
-        for folder, pattern, method, keywords in SOURCES:
-            for name, line, message, _, _ in extract_from_dir(
-                str(ROOT / folder), method_map=[(pattern, method)], keywords=keywords
-            ):
-                catalogue.add(message, locations=[(f"{folder}/{name}", line)])
-    for problem in CATALOGUE.values():
-        catalogue.add(problem.title)
-    return catalogue
-
-
-def texts(catalogue: Catalog) -> dict[str, Message]:
-    named = [message for message in catalogue if message.id]
-    return {message.id if isinstance(message.id, str) else message.id[0]: message for message in named}
 
 
 def read(path: Path) -> Catalog:

@@ -17,11 +17,12 @@ def page_environment(
     shared: Mapping[str, Any],
     own: Path | None = None,
     *,
-    make: type[Environment] = ImmutableSandboxedEnvironment,
+    make: type[Environment] | None = None,
 ) -> Environment:
     """Each language has its own, so that macros and included templates speak it too. `shared` are the globals of all.
     Files in the folder `own` replace ours; they are written by operators, and run in a sandbox."""
-    environment = (Environment if own is None else make)(
+    sandbox = Environment if own is None else ImmutableSandboxedEnvironment
+    environment = (make or sandbox)(
         loader=FileSystemLoader([TEMPLATES] if own is None else [own, TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,

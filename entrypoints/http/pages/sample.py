@@ -52,6 +52,15 @@ for _name, _operation in _OPERATIONS.items():
     setattr(Sample, _name, _operation)
 
 
+_SHARED = {
+    "product": "sample",
+    "product_url": "sample",
+    "logo": "sample",
+    "accent": DEFAULT_ACCENT,
+    "design": DESIGN,
+}
+
+
 class _SampleEnvironment(ImmutableSandboxedEnvironment):
     """Loops over samples give as many values as they unpack."""
 
@@ -75,20 +84,21 @@ def _rows(values: Any, width: int) -> Any:
 
 def render_samples(texts: Texts, own: Path) -> Iterator[tuple[Path, Exception]]:
     """Render each page in the folder `own` with the variables of ours, and yield what fails."""
-    shared = {"product": "sample", "product_url": "sample", "logo": "sample", "accent": DEFAULT_ACCENT}
-    ours = page_environment(texts, shared | {"design": DESIGN})
-    environment = page_environment(texts, shared | {"design": DESIGN}, own, make=_SampleEnvironment)
-    environment.filters |= dict.fromkeys(("time", "date", "duration", "device"), _anything) | {"rows": _rows}
-    vars(environment)["install_gettext_callables"](texts.gettext, partial(_two, texts), newstyle=True)
     for path in sorted(own.glob("*.html")):
         if not (TEMPLATES / path.name).is_file():
             yield path, ValueError("there is no page of this name")
             continue
-        values = dict.fromkeys(_variables_of(ours, path.name), Sample())
         try:
-            environment.get_template(path.name).render(values)
+            rendered_sample(texts, path.name, own)
         except Exception as error:
             yield path, error
+
+
+def rendered_sample(texts: Texts, name: str, own: Path | None = None) -> str:
+    environment = page_environment(texts, _SHARED, own, make=_SampleEnvironment)
+    environment.filters |= dict.fromkeys(("time", "date", "duration", "device"), _anything) | {"rows": _rows}
+    vars(environment)["install_gettext_callables"](texts.gettext, partial(_two, texts), newstyle=True)
+    return environment.get_template(name).render(dict.fromkeys(_variables_of(environment, name), Sample()))
 
 
 def _two(texts: Texts, singular: str, plural: str, _: object) -> str:
