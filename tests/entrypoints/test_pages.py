@@ -289,7 +289,9 @@ def test_links_of_pages_are_below_the_path_of_the_public_url(isolated_service: S
         assert led
         for url in led:
             assert url.startswith(f"{outside}/"), (asked, url)
-            assert client.get(url.removeprefix(outside)).status_code == 200, (asked, url)
+            # The account is for people who have signed in.
+            expected = 303 if url == f"{outside}/account" else 200
+            assert client.get(url.removeprefix(outside)).status_code == expected, (asked, url)
     redirect = client.get("/.well-known/change-password")
     assert urljoin(f"{outside}/.well-known/change-password", redirect.headers["location"]) == f"{outside}/reset"
 
@@ -313,9 +315,9 @@ def test_home_page_shows_name_and_links(service: Service) -> None:
     assert f"Latchkey {release()}" in page.text
     assert client.get("/").text == page.text
     links = re.findall(r'href="(/[^"]*)"', page.text)
-    assert {"/docs", "/openapi.json", "/health/ready", "/dev/mail", "/reset"} <= set(links)
+    assert {"/docs", "/openapi.json", "/health/ready", "/dev/mail", "/reset", "/sign-in", "/register"} <= set(links)
     for found in links:
-        assert client.get(found).status_code == 200
+        assert client.get(found).status_code == (303 if found == "/account" else 200)
     head = client.head("/")
     assert (head.status_code, head.content) == (200, b"")
     about = client.get("/", headers={"Accept": "application/json"}).json()
