@@ -206,7 +206,13 @@ def test_sign_out_ends_the_session_and_clears_the_cookies(service: Service) -> N
     assert target(client.post("/sign-out", headers=FROM_THE_PAGE)).endswith("/sign-in?return_to=/sign-out")
 
 
-@pytest.mark.parametrize("path", ["/sign-in", "/sign-in/factor", "/sign-in/passkey", "/register", "/confirm"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/sign-in", "/sign-in/factor", "/sign-in/passkey", "/register", "/confirm"),
+        *("/verify", "/reset", "/email", "/invitation"),
+    ],
+)
 def test_form_of_another_site_is_refused(service: Service, path: str) -> None:
     """Login CSRF: without a cookie as well."""
     form = {"login": service.user("stranger"), "password": PASSWORD, "email": "x", "challenge": "x", "totp": "1"}

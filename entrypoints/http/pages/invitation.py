@@ -9,7 +9,7 @@ from domain.messages import translatable
 from domain.password import PasswordPolicy
 from domain.rate_limits import Limit
 from domain.refusals import Refusal
-from entrypoints.http.endpoint import get, post
+from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
 from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
@@ -18,7 +18,7 @@ from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.request import AnyRequest, client_info_of
 
 
-@get("/invitation", policy=public(query=None))
+@show("/invitation", policy=public(query=None))
 async def ask_to_accept(
     request: AnyRequest,
     inspect_invitation: NamedDependency[InspectInvitation],
@@ -31,7 +31,7 @@ async def ask_to_accept(
         return refused(request, refusal, token=token, seen=True)
 
 
-@post("/invitation", policy=public(query=None, budget=Limit.LINK), status_code=200)
+@submit("/invitation", policy=public(query=None, budget=Limit.LINK))
 async def accept_by_button(
     request: AnyRequest,
     accept_invitation: NamedDependency[AcceptInvitation],

@@ -15,7 +15,7 @@ from domain.outbox import LinkPurpose
 from domain.password import PasswordPolicy
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
-from entrypoints.http.endpoint import get, post
+from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
 from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
@@ -28,7 +28,7 @@ def _token(value: Any) -> str:
     return str(value.get("token") or "")
 
 
-@get("/verify", policy=public(query=None))
+@show("/verify", policy=public(query=None))
 async def ask_to_verify(request: AnyRequest, inspect_link: NamedDependency[InspectLink]) -> Response[str]:
     token = _token(request.query_params)
     if not token:
@@ -40,7 +40,7 @@ async def ask_to_verify(request: AnyRequest, inspect_link: NamedDependency[Inspe
     return page(request, "verify.html", token=token)
 
 
-@post("/verify", policy=public(query=None, budget=Limit.LINK), status_code=200)
+@submit("/verify", policy=public(query=None, budget=Limit.LINK))
 async def verify_by_button(
     request: AnyRequest, verify: NamedDependency[Verify], request_verification: NamedDependency[RequestLink]
 ) -> Response[str]:
@@ -59,7 +59,7 @@ async def verify_by_button(
     )
 
 
-@get("/reset", policy=public(query=None))
+@show("/reset", policy=public(query=None))
 async def ask_to_reset(
     request: AnyRequest, inspect_link: NamedDependency[InspectLink], policy: NamedDependency[PasswordPolicy]
 ) -> Response[str]:
@@ -72,7 +72,7 @@ async def ask_to_reset(
         return refused(request, refusal, token=token, seen=True)
 
 
-@post("/reset", policy=public(query=None, budget=Limit.LINK), status_code=200)
+@submit("/reset", policy=public(query=None, budget=Limit.LINK))
 async def reset_by_button(
     request: AnyRequest,
     reset_password: NamedDependency[ResetPassword],
@@ -97,7 +97,7 @@ async def reset_by_button(
     return done(request, translatable("Your password is changed"), text)
 
 
-@get("/email", policy=public(query=None))
+@show("/email", policy=public(query=None))
 async def ask_about_address(
     request: AnyRequest,
     follow_email_link: NamedDependency[FollowEmailLink],
@@ -114,7 +114,7 @@ async def ask_about_address(
     return page(request, "email.html", token=token, purpose=purpose)
 
 
-@post("/email", policy=public(query=None, budget=Limit.LINK), status_code=200)
+@submit("/email", policy=public(query=None, budget=Limit.LINK))
 async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]) -> Response[str]:
     form = await request.form()
     token = _token(form)
