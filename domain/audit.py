@@ -46,6 +46,9 @@ class EventType(StrEnum):
     INVITED = "invited"
     INVITATION_REVOKED = "invitation_revoked"
     INVITATION_ACCEPTED = "invitation_accepted"
+    CLIENT_ADDED = "client_added"
+    CLIENT_REMOVED = "client_removed"
+    MAIL_REDRIVEN = "mail_redriven"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from dependency_injector import providers
 
 from application.administration.admin_revoke_sessions import AdminRevokeSessions
+from application.administration.authorize_admin import AuthorizeAdmin
 from application.administration.change_user import ChangeUser
 from application.administration.create_user import CreateUser
 from application.administration.delete_user import DeleteUser
@@ -52,6 +53,7 @@ from application.invitations.inspect_invitation import InspectInvitation
 from application.invitations.invite import Invite
 from application.invitations.list_invitations import ListInvitations
 from application.invitations.revoke_invitation import RevokeInvitation
+from application.invitations.show_invitation import ShowInvitation
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
@@ -116,6 +118,7 @@ class Container(Adapters):
     open_session = use_case(OpenSession)
     require_fresh = use_case(RequireFresh)
     lock_caller = use_case(LockCaller)
+    authorize_admin = use_case(AuthorizeAdmin)
     enrolment = use_case(Enrolment)
     remove_all_factors = use_case(RemoveAllFactors)
     register = use_case(Register)
@@ -124,6 +127,7 @@ class Container(Adapters):
     accept_invitation = use_case(AcceptInvitation)
     invite = use_case(Invite)
     list_invitations = use_case(ListInvitations)
+    show_invitation = use_case(ShowInvitation)
     revoke_invitation = use_case(RevokeInvitation)
     limit_mail = use_case(LimitMail)
     request_verification = use_case(RequestLink, kind=MailKind.VERIFY)

@@ -1,20 +1,40 @@
-"""For operators: queue a parked mail again."""
+"""For operators and admins: queue a parked mail again."""
 
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.administration.authorize_admin import AuthorizeAdmin
+from application.audit import Audit
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
+from domain.audit import EventType
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedriveMail:
-    """The link keeps its expiry. If it has expired, the mail is dropped."""
+    """The link keeps its expiry. If it has expired, the mail is dropped. `caller` as in `AddClient`."""
 
     begin: UnitOfWorkFactory
+    authorize_admin: AuthorizeAdmin
+    audit: Audit
     clock: Clock
 
-    async def __call__(self, *, mail_id: UUID) -> bool:
-        """Return False if no parked mail has that id."""
+    async def __call__(
+        self, *, mail_id: UUID, caller: AccessToken | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
+    ) -> bool:
+        """Return False if no parked mail has that id. Raises the refusals of `AuthorizeAdmin` for a `caller`."""
         async with self.begin() as work:
-            return await work.outbox.redrive(mail_id, now=self.clock())
+            actor = None if caller is None else await self.authorize_admin(work, caller)
+            redriven = await work.outbox.redrive(mail_id, now=self.clock())
+            if redriven and actor is not None:
+                await self.audit.record(
+                    work,
+                    EventType.MAIL_REDRIVEN,
+                    actor.id,
+                    by=actor.id,
+                    client_info=client_info,
+                    detail=f"mail {mail_id}",
+                )
+        return redriven

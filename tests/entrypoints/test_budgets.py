@@ -36,7 +36,8 @@ CHEAP = {
     *("/account/events", "/account/export", "/account/delete"),
     *("/users", "/users/{user_id}", "/users/{user_id}/events", "/users/{user_id}/role", "/users/{user_id}/disable"),
     *("/users/{user_id}/enable", "/users/{user_id}/sign-out", "/users/{user_id}/reset-factors"),
-    "/users/{user_id}/delete",
+    *("/users/{user_id}/delete", "/users/invitations", "/users/invitations/{invitation_id}/revoke", "/users/mails"),
+    *("/users/clients", "/users/clients/new", "/users/clients/{client_id}/remove"),
     *("/dev/mail", "/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
     *("/style/{name}", "/logo/{name}", "/sign-in/factor", "/sign-in/passkey", "/confirm", "/register"),
     *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
@@ -185,7 +186,8 @@ class RouteRequest:
     async def __call__(self) -> httpx.Response:
         if self._challenges:
             self._body["challenge"] = self._challenges.pop()
-        path = self._path.format(user_id=uuid4(), session_id=uuid4(), factor_id=uuid4(), invitation_id=uuid4())
+        ids = {f"{kind}_id": uuid4() for kind in ("user", "session", "factor", "invitation", "client")}
+        path = self._path.format(**ids)
         return await self._ask(self._method, path)
 
     async def _ask(self, method: str, path: str) -> httpx.Response:
@@ -237,6 +239,9 @@ FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("DELETE", "/v1/me"): ("password",),
     ("PATCH", "/v1/users/{user_id}"): ("role",),
     ("POST", "/users/{user_id}/role"): ("role",),
+    ("POST", "/users/invitations"): ("email",),
+    ("POST", "/users/mails"): ("mail_id",),
+    ("POST", "/users/clients/new"): ("name",),
     ("POST", "/v1/invitations"): ("email",),
     ("POST", "/v1/invitations/accept"): ("token", "password"),
     ("PATCH", "/v1/factors/{factor_id}"): ("name",),

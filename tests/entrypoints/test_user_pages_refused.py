@@ -23,12 +23,17 @@ API = {
     "/users/{user_id}/delete": ("DELETE", "/v1/users/{user_id}"),
     "/users/{user_id}/sign-out": ("POST", "/v1/users/{user_id}/logout"),
     "/users/{user_id}/reset-factors": ("DELETE", "/v1/users/{user_id}/factors"),
+    "/users/invitations": ("POST", "/v1/invitations"),
+    "/users/invitations/{invitation_id}/revoke": ("DELETE", "/v1/invitations/{invitation_id}"),
 }
 """The call of the API that does the same as a form."""
 
-FORMS_OF_ADMINS: set[str] = set()
+FORMS_OF_ADMINS = {"/users/mails", "/users/clients/new", "/users/clients/{client_id}/remove"}
 """Forms whose acts have no call in the API."""
 
+
+BY_MODERATORS = {"/users/invitations", "/users/invitations/{invitation_id}/revoke"}
+"""Forms that a moderator may send, and that do not concern a user."""
 
 FIELDS = {"role": "member", "email": "forged@example.org", "name": "forged"}
 """Of all forms together."""
@@ -93,10 +98,6 @@ def test_forms_change_nothing_for_those_who_may_not(service: Service, applicatio
             else:
                 assert answer.status_code == 403, (email, path)
         assert stored_rows(service) == before, email
-
-
-BY_MODERATORS: set[str] = set()
-"""Forms that a moderator may send, and that do not concern a user."""
 
 
 def test_pages_are_for_moderators(service: Service, application: Litestar) -> None:

@@ -38,6 +38,7 @@ SAMPLES: dict[str, Any] = {
     "credential": {"rawId": "AA"},
     "name": "a device",
     "session_id": "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19",
+    "mail_id": "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19",
 }
 """A value of the right type for each field of any body."""
 

@@ -39,6 +39,7 @@ from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
 from application.administration.admin_revoke_sessions import AdminRevokeSessions
+from application.administration.authorize_admin import AuthorizeAdmin
 from application.administration.change_user import ChangeUser
 from application.administration.create_user import CreateUser
 from application.administration.delete_user import DeleteUser
@@ -79,6 +80,7 @@ from application.invitations.inspect_invitation import InspectInvitation
 from application.invitations.invite import Invite
 from application.invitations.list_invitations import ListInvitations
 from application.invitations.revoke_invitation import RevokeInvitation
+from application.invitations.show_invitation import ShowInvitation
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
@@ -219,6 +221,7 @@ class World:
         self.open_session = use_case(OpenSession)
         self.require_fresh = use_case(RequireFresh)
         self.lock_caller = use_case(LockCaller)
+        self.authorize_admin = use_case(AuthorizeAdmin)
         self.enrolment = use_case(Enrolment)
         self.remove_all_factors = use_case(RemoveAllFactors)
         self.issue = use_case(IssueTokens)
@@ -228,6 +231,7 @@ class World:
         self.accept_invitation = use_case(AcceptInvitation)
         self.invite = use_case(Invite)
         self.list_invitations = use_case(ListInvitations)
+        self.show_invitation = use_case(ShowInvitation)
         self.revoke_invitation = use_case(RevokeInvitation)
         self.limit_mail = use_case(LimitMail)
         self.request_verification = use_case(RequestLink, kind=MailKind.VERIFY)

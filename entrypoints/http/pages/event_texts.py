@@ -38,4 +38,7 @@ EVENTS = {
     EventType.INVITED: N_("Invitation sent"),
     EventType.INVITATION_REVOKED: N_("Invitation withdrawn"),
     EventType.INVITATION_ACCEPTED: N_("Invitation accepted"),
+    EventType.CLIENT_ADDED: N_("Client added"),
+    EventType.CLIENT_REMOVED: N_("Client removed"),
+    EventType.MAIL_REDRIVEN: N_("Undelivered mail queued again"),
 }

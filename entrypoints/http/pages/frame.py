@@ -66,5 +66,9 @@ DONE = {
     "user_signed_out": N_("The user is signed out on every device."),
     "factors_reset": N_("All second factors are removed. The user is informed by mail."),
     "user_deleted": N_("The account is deleted."),
+    "invited": N_("The invitation is on its way."),
+    "invitation_revoked": N_("The invitation is revoked. Its link does not work any more."),
+    "mail_queued": N_("The mail is queued again."),
+    "client_removed": N_("The client is removed. Its secret does not work any more."),
 }
 """What a page says after an act, by the code in `?done=`."""

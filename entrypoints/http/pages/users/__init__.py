@@ -2,8 +2,8 @@
 
 from litestar.handlers import HTTPRouteHandler
 
-from entrypoints.http.pages.users import acts, person, search
+from entrypoints.http.pages.users import acts, clients, invitations, mails, person, search
 
-_PAGES = (search, person, acts)
+_PAGES = (search, person, acts, invitations, mails, clients)
 
 handlers: list[HTTPRouteHandler] = [handler for module in _PAGES for handler in module.handlers]

@@ -11,7 +11,6 @@ from application.administration.list_events import ListEvents
 from application.administration.show_user import ShowUser
 from application.repositories import PageCursor
 from domain.audit import AuditEvent
-from domain.device import describe_device
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.user import User
@@ -57,7 +56,7 @@ async def events_of_person(
         tab="users",
         user_id=user_id,
         users=await _users(show_user, user_id, found),
-        events=[(event, EVENTS[event.action], describe_device(event.client_info.user_agent)) for event in found],
+        events=[(event, EVENTS[event.action]) for event in found],
         cursor=cursor,
         following="" if following is None else cursor_of(PageCursor(following)),
     )
