@@ -18,7 +18,7 @@ KEPT = re.compile(r"(%\(\w+\)s|<[^>]*>)")
 ACCENTS = str.maketrans("aeiouAEIOU", "áéíóúÁÉÍÓÚ")
 FOR_DEVELOPERS = {"docs.html", "problem.html", "mailbox.html", "mail.html", "marked.html"}
 ENGLISH = re.compile(r"\b[a-z]*[aeiou][a-z]*\b", re.IGNORECASE)
-NAMES = {"sample", "Latchkey", "UTC", "Firefox", "Linux", "de", "fr", "English", "Deutsch"}
+NAMES = {"Latchkey", "UTC", "Firefox", "Linux", "de", "fr", "English", "Deutsch"}
 
 
 def pseudo(text: str) -> str:
@@ -66,7 +66,7 @@ class Shown(HTMLParser):
 
 
 def english_words(text: str) -> list[str]:
-    without_values = re.sub(r"https?://\S+|\S+@\S+|[0-9a-f:]{8,}", "", text)
+    without_values = re.sub(r"https?://\S+|\S+@\S+|[0-9a-f:]{8,}|(?i:sample)", "", text)
     return [word for word in ENGLISH.findall(without_values) if word not in NAMES and len(word) > 1]
 
 
