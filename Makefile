@@ -14,7 +14,7 @@ ifeq ($(ROOT),)
 $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
-TARGETS := help run test test-clients test-faults test-cluster api worker migrate native revision check bench bench-soak profile format \
+TARGETS := help run test test-pages test-clients test-faults test-cluster api worker migrate native revision check bench bench-soak profile format \
   screenshots mails lock dist clean
 .PHONY: $(TARGETS)
 
@@ -38,6 +38,9 @@ run: $(RUN) ## everything at once: engines, migrations, API, worker and a mailbo
 
 test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it starts itself (a="-k login")
 	@exec $(BIN)/python -m pytest $(a)
+
+test-pages: $(DEV) ## journeys and accessibility of the pages in Chromium; needs npm for axe-core (a="-k passkey")
+	@exec $(BIN)/python -m pytest -n 0 tests/pages $(a)
 
 test-faults: $(DEV) ## fault injection: processes killed and cut off, disks filled, releases rolled out; some minutes (a="-k ledger")
 	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling tests/entrypoints/slow $(a)
@@ -82,9 +85,10 @@ profile: $(DEV) .venv-bench/installed ## where the time of a call goes (CALL=/v1
 	@$(ENSURE_WRK)
 	@exec $(BIN)/python -m tests.benchmarks.profiling $(CALL)
 
-screenshots: $(DEV) ## PNG files of every page and mail, light and dark, narrow and wide (TO=.screenshots)
-	@LATCHKEY_SCREENSHOTS=$(or $(TO),.screenshots) exec $(BIN)/python -m pytest -q -n 0 \
-	  tests/entrypoints/test_pages.py tests/entrypoints/test_docs.py tests/entrypoints/test_mail_rendering.py
+screenshots: $(DEV) ## PNG files of every page and mail, light and dark, narrow and wide, with an index (TO=.screenshots)
+	@LATCHKEY_SCREENSHOTS=$(or $(TO),.screenshots) $(BIN)/python -m pytest -q -n 0 \
+	  tests/pages/test_appearance.py tests/entrypoints/test_docs.py tests/entrypoints/test_mail_rendering.py
+	@exec $(BIN)/python -m tests.support.picture_index $(or $(TO),.screenshots)
 
 mails: $(DEV) ## every mail in every language as files, with an index page for a browser (TO=.mails)
 	@exec $(BIN)/python -m entrypoints.devserver.mails $(or $(TO),.mails)
@@ -109,7 +113,7 @@ dist: $(DEV) ## builds the wheel into dist/, which installs the command `latchke
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
 
 clean: ## removes what was installed and cached; .data stays
-	rm -rf dist .venv .venv-bench .venv-clients tests/clients/node/node_modules .profile .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf dist .venv .venv-bench .venv-clients tests/clients/node/node_modules tests/pages/node/node_modules .profile .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:

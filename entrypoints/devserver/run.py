@@ -102,21 +102,17 @@ def print_banner(environ: dict[str, str], *, mailbox: bool) -> None:
     if mailbox:
         info(f"  Mailbox    {url}/dev/mail")
     info(f"  Data       {environ['LATCHKEY_DATA_DIR']}")
+    info("  Stop       Ctrl-C")
     if host not in LOOPBACK_HOSTS or listens_everywhere(environ["LATCHKEY_HOST"]):
         info("")
         info(WARNING.format(host=environ["LATCHKEY_HOST"]))
     info("")
-    info("  Try        " + TRY.format(url=url))
-    info("  Stop       Ctrl-C")
-    info("")
+    info(f"  Sign in    {url}/sign-in")
 
 
 WARNING = """\
   Warning    LATCHKEY_HOST={host}: anyone in your network can use this development service.
              Its pages and its mailbox answer by names of this machine only; add others to LATCHKEY_ALLOWED_HOSTS."""
-TRY = """\
-curl -i {url}/v1/register -H 'Content-Type: application/json' \\
-               -d '{{"email": "grace@example.org", "password": "a long walk to the lighthouse"}}'"""
 
 
 def info(line: str) -> None:

@@ -109,8 +109,11 @@ def isolated_service(tmp_path: Path, databases: DatabaseFactory) -> Iterator[Ser
 
 @pytest.fixture(scope="module")
 def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    pictures = Path(os.environ.get("LATCHKEY_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
-    pictures.mkdir(parents=True, exist_ok=True)
+    """It takes pictures if LATCHKEY_SCREENSHOTS names a folder for them."""
+    folder = os.environ.get("LATCHKEY_SCREENSHOTS")
+    pictures = Path(folder) if folder else None
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
     made = Browser(tmp_path_factory.mktemp("profile"), pictures)
     yield made
     made.driver.quit()

@@ -228,3 +228,4 @@ def test_banner_warns_about_a_network_host(host: str, warned: bool, capsys: pyte
     print_banner({"LATCHKEY_HOST": host, "LATCHKEY_PORT": "8000", "LATCHKEY_DATA_DIR": ".data"}, mailbox=True)
     printed = capsys.readouterr().out
     assert (f"LATCHKEY_HOST={host}: anyone in your network" in printed) == warned
+    assert printed.splitlines()[-1].endswith(":8000/sign-in")

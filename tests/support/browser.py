@@ -1,6 +1,8 @@
 """A real browser for tests of pages."""
 
+import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +48,7 @@ return found;
 class Browser:
     """A headless Chromium that loads one document at a time and records its console messages."""
 
-    def __init__(self, profile: Path, pictures: Path) -> None:
+    def __init__(self, profile: Path, pictures: Path | None, *, preferences: dict[str, object] | None = None) -> None:
         for program in (CHROMIUM, CHROMEDRIVER):
             if not program.exists():
                 lacking(str(program), "apt-get install chromium chromium-driver")
@@ -58,27 +60,38 @@ class Browser:
             *(f"user-data-dir={profile}", *(["no-sandbox"] if os.geteuid() == 0 else [])),
         ):
             options.add_argument(f"--{argument}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        options.add_experimental_option("prefs", preferences or {})
         self.driver = Chrome(options, Driver(str(CHROMEDRIVER)))
         self._pictures = pictures
 
     def see(self, name: str) -> None:
         """Check the page in light and dark, wide and narrow: nothing is cut off, and all text has enough contrast."""
+        for scheme, width in self.views(name, widths=(360, 1280)):
+            if width == 360:
+                faint = self.driver.execute_script(_CONTRASTS)
+                assert [one for one in faint if one["ratio"] < 4.5] == [], f"{name} in {scheme}"
+                assert faint, f"{name} has no text"
+
+    def views(self, name: str, *, widths: tuple[int, int]) -> Iterator[tuple[str, int]]:
+        """Show the page in light and dark, narrow and wide. Takes a picture of each, and requires that it needs no
+        horizontal scrolling."""
         for scheme in ("light", "dark"):
-            for width in (360, 1280):
+            for width in widths:
                 features = [{"name": "prefers-color-scheme", "value": scheme}]
                 self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
                 metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
                 self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-                high = self.driver.execute_script("return document.documentElement.scrollHeight")
-                metrics["height"] = max(900, min(high, 4000))
-                self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-                assert self.driver.save_screenshot(str(self._pictures / f"{name}-{scheme}-{width}.png"))
                 wide = self.driver.execute_script("return document.documentElement.scrollWidth")
                 assert wide <= width, f"{name} is {wide} wide on a screen of {width}"
-            faint = self.driver.execute_script(_CONTRASTS)
-            assert [one for one in faint if one["ratio"] < 4.5] == [], f"{name} in {scheme}"
-            assert faint, f"{name} has no text"
+                if self._pictures is not None:
+                    high = self.driver.execute_script("return document.documentElement.scrollHeight")
+                    metrics["height"] = max(600, min(high, 4000))
+                    self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+                    assert self.driver.save_screenshot(str(self._pictures / f"{name}-{scheme}-{width}.png"))
+                yield scheme, width
+        self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
     def text(self) -> str:
         return self.driver.find_element(By.TAG_NAME, "main").text
@@ -97,3 +110,11 @@ class Browser:
         driver: Any = self.driver  # its logs are untyped
         lines: list[dict[str, str]] = driver.get_log("browser")
         return [line["message"] for line in lines if line["level"] in {"WARNING", "SEVERE"}]
+
+    def requests(self) -> list[str]:
+        """The URLs that the browser has requested since the last call."""
+        driver: Any = self.driver  # its logs are untyped
+        events = [json.loads(line["message"])["message"] for line in driver.get_log("performance")]
+        return [
+            event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"
+        ]

@@ -119,8 +119,8 @@ class Service:
         self._parts.append(part)
         return part
 
-    def start_api(self) -> ServiceProcess:
-        api = self.start("entrypoints.api")
+    def start_api(self, module: str = "entrypoints.api") -> ServiceProcess:
+        api = self.start(module)
 
         def ready() -> bool:
             assert api.process.poll() is None, api.log.read_text()
@@ -184,6 +184,16 @@ class Service:
     def token(self, recipient: str, number: int = 1) -> str:
         """The token of the link in the nth mail to this address."""
         return token_in(self.mail(recipient, number))
+
+    def link(self, path: str, recipient: str) -> str:
+        """The path and token of the link to this page in the newest mail that has one."""
+        pattern = re.compile(rf"{path}\?token=[A-Za-z0-9._~-]+")
+
+        def find() -> str | None:
+            texts = (body.get_content() for mail in self.mails(recipient) if (body := mail.get_body(("plain",))))
+            return next((match[0] for text in reversed(list(texts)) if (match := pattern.search(text))), None)
+
+        return eventually(find)
 
     def admin(self) -> "Client":
         """A new admin, logged in."""

@@ -27,6 +27,10 @@ class TotpApp:
         time.sleep(max(0.0, earliest - time.time()))
         return self._totp.at(self._step * PERIOD)
 
+    def code_in(self, seconds: float) -> str:
+        """The code that it shows after these seconds."""
+        return self._totp.at(int(time.time() + seconds))
+
     def last_code(self) -> str:
         """The same code again."""
         return self._totp.at(self._step * PERIOD)
