@@ -1,6 +1,7 @@
 """Registration on pages, in each mode, and the confirmation that a person gives within a session."""
 
 import json
+import re
 from urllib.parse import urljoin
 
 import httpx
@@ -49,6 +50,10 @@ def test_registration_form_shows_each_error_beside_its_field(service: Service) -
     assert (again["email"], again["username"], again["password"]) == ('<b>"', "a b", "")
     assert "<b>" not in refused.text
     assert "short" not in refused.text
+    client.headers["Accept-Language"] = "de"
+    german = fill_in(client, client.get("/register"), email=unique_email(), username="", password="short")
+    assert '<html lang="de">' in german.text
+    assert re.search(r'id="password-error" role="alert">Ein Passwort muss', german.text), german.text
 
 
 @pytest.mark.anyio

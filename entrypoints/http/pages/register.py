@@ -1,5 +1,6 @@
 """Create an account, if registration is open."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from litestar import Response
@@ -7,12 +8,14 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 
 from application.registration.register import Register
+from domain.messages import translatable
 from domain.password import PasswordPolicy
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
-from entrypoints.http.pages.html import page, texts_of
+from entrypoints.http.pages.explain import explain
+from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import done, form_again
 from entrypoints.http.pages.signing_in import text_of
 from entrypoints.http.request import AnyRequest, client_info_of
@@ -48,21 +51,20 @@ async def register_by_form(
     except Refusal as refusal:
         if refusal.code is ErrorCode.REGISTRATION_CLOSED:
             return form_again(request, refusal, "registration_closed.html")
-        shown = _shown(policy, email=email, username=username, refusal=refusal)
+        errors = {one.field: explain(request, one) for one in (refusal, *refusal.others) if one.field}
+        shown = _shown(policy, email=email, username=username, errors=errors)
         return form_again(request, refusal, "register.html", **shown)
-    texts = texts_of(request)
-    text = texts.gettext("We have sent you a link. Open it to verify your e-mail address. It works for 24 hours.")
-    return done(request, texts.gettext("Check your mailbox"), text)
+    text = translatable("We have sent you a link. Open it to verify your e-mail address. It works for 24 hours.")
+    return done(request, translatable("Check your mailbox"), text)
 
 
 def _shown(
-    policy: PasswordPolicy, *, email: str = "", username: str = "", refusal: Refusal | None = None
+    policy: PasswordPolicy, *, email: str = "", username: str = "", errors: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    refusals = () if refusal is None else (refusal, *refusal.others)
     return {
         "email": email,
         "username": username,
-        "errors": {one.field: one.detail for one in refusals if one.field},
+        "errors": errors or {},
         "min_length": policy.min_length,
         "max_length": policy.max_length,
     }
