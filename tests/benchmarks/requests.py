@@ -10,8 +10,9 @@ import httpx
 from tests.benchmarks.harness.machine import NO_REFERENCES, NO_WRK, REFERENCES, has_wrk
 from tests.benchmarks.harness.rig import bench_rig, reference
 from tests.benchmarks.harness.table import report, report_missing
-from tests.benchmarks.harness.wrk import Load, token_script, wrk
+from tests.benchmarks.harness.wrk import Load, cookie_script, token_script, wrk
 from tests.support.service import PASSWORD, Client, unique_email
+from tests.support.web_visitor import cookie_of
 
 ROUNDS, PEOPLE = 3, 64
 RATIO_TO_BARE, RATIO_TO_REFERENCE = (
@@ -20,8 +21,9 @@ RATIO_TO_BARE, RATIO_TO_REFERENCE = (
 )
 
 
-def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str] | None) -> None:
-    """`tokens` are used in turn. `reference_target` is the URL of fastapi-users' route and a token for it."""
+def measure(url: str, tokens: Path, cookies: Path, bare: str, reference_target: tuple[str, str] | None) -> None:
+    """`tokens` and `cookies` are used in turn. `reference_target` is the URL of fastapi-users' route and a token for
+    it."""
     targets: dict[str, tuple[str, str | Path, int]] = {
         "bare 16": (bare, tokens, 16),
         "forward-auth 16": (f"{url}/v1/forward-auth", tokens, 16),
@@ -29,6 +31,8 @@ def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str]
         "bare 64": (bare, tokens, 64),
         "forward-auth 64": (f"{url}/v1/forward-auth", tokens, 64),
         "me 64": (f"{url}/v1/me", tokens, 64),
+        "cookie 16": (f"{url}/v1/forward-auth", cookies, 16),
+        "cookie 64": (f"{url}/v1/forward-auth", cookies, 64),
     }
     if reference_target is not None:
         targets["fastapi-users 16"] = (*reference_target, 16)
@@ -49,6 +53,8 @@ def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str]
             report(f"{what} {at}", rate[name], "/s", against=rate[bare_one], least=least, note=RATIO_TO_BARE)
             most = 2.0 if what == "forward-auth" else None
             report(f"{what} {at}, p99", p99[name], "ms", against=p99[bare_one], most=most)
+        bearer, cookie = rate[f"forward-auth {connections}"], rate[f"cookie {connections}"]
+        report(f"forward-auth by cookie {at}", cookie, "/s", against=bearer, least=0.95, note="to the same by bearer")
     if reference_target is None:
         report_missing("against fastapi-users", NO_REFERENCES)
         return
@@ -58,6 +64,13 @@ def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str]
     for what, least in (("forward-auth", 12), ("me", 6)):
         name = f"{what} 16"
         report(f"{what} to fastapi-users", rate[name], "/s", against=rate[peer], least=least, note=RATIO_TO_REFERENCE)
+
+
+def measure_sign_in_page(url: str) -> None:
+    """`url` is that of two processes."""
+    wrk(f"{url}/sign-in", connections=32, seconds=1)
+    rates = [wrk(f"{url}/sign-in", connections=32).rate for _ in range(ROUNDS)]
+    report("sign-in page, two processes", rates, "/s", least=3000)
 
 
 def require_effective_logout(client: Client) -> None:
@@ -93,7 +106,9 @@ def main() -> None:
         if REFERENCES.exists():
             url = stack.enter_context(reference(str(REFERENCES), "fastapi_users_app", DATABASE_URL=rig.database_url))
             reference_target = f"{url}/current", registered(url)
-        measure(service.url, tokens, bare, reference_target)
+        cookies = cookie_script([cookie_of(service.url, client.email) for client in clients], folder)
+        measure(service.url, tokens, cookies, bare, reference_target)
+        measure_sign_in_page(rig.service(processes=2).url)
         require_effective_logout(clients[0])
 
 

@@ -16,7 +16,7 @@ _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _REQUEST = """
 function request()
     turn = turn % #said + 1
-    wrk.headers["Authorization"] = said[turn]
+    wrk.headers[name] = said[turn]
     return wrk.format()
 end
 """
@@ -36,9 +36,17 @@ class Load:
 
 def token_script(tokens: Sequence[str], folder: Path) -> Path:
     """A script for wrk that uses the tokens in turn. It can be passed in place of a token."""
-    tokens_in_lua = ", ".join(f'"Bearer {token}"' for token in tokens)
-    script = folder / "in_turns.lua"
-    script.write_text(f"local said, turn = {{{tokens_in_lua}}}, 0\n{_REQUEST}")
+    return _script("Authorization", [f"Bearer {token}" for token in tokens], folder / "tokens.lua")
+
+
+def cookie_script(cookies: Sequence[str], folder: Path) -> Path:
+    """The same with cookies."""
+    return _script("Cookie", cookies, folder / "cookies.lua")
+
+
+def _script(name: str, values: Sequence[str], script: Path) -> Path:
+    in_lua = ", ".join(f'"{value}"' for value in values)
+    script.write_text(f'local name, said, turn = "{name}", {{{in_lua}}}, 0\n{_REQUEST}')
     return script
 
 
