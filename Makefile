@@ -40,7 +40,7 @@ test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it star
 	@exec $(BIN)/python -m pytest $(a)
 
 test-pages: $(DEV) ## journeys and accessibility of the pages in Chromium; needs npm for axe-core (a="-k passkey")
-	@exec $(BIN)/python -m pytest -n 0 tests/pages $(a)
+	@exec $(BIN)/python -m pytest tests/pages $(a)
 
 test-faults: $(DEV) ## fault injection: processes killed and cut off, disks filled, releases rolled out; some minutes (a="-k ledger")
 	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling tests/entrypoints/slow $(a)

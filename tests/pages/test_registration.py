@@ -33,7 +33,7 @@ def test_known_address_is_answered_like_an_unknown_one(person: Person) -> None:
     assert person.heading == "Check your mailbox"
 
 
-def test_used_link_says_so(person: Person) -> None:
+def test_used_link_is_harmless_and_a_wrong_one_says_so(person: Person) -> None:
     email = unique_email("new")
     person.open("/register")
     person.submit("Create an account", email=email, password=PASSWORD)
@@ -42,7 +42,7 @@ def test_used_link_says_so(person: Person) -> None:
     person.press("Verify my e-mail address")
     person.open(link)
     person.press("Verify my e-mail address")
-    assert person.heading == "This link is not valid"
+    assert person.heading == "Your e-mail address is verified"
     person.open("/verify?token=nonsense")
     assert person.heading == "This link is not valid"
 

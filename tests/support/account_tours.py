@@ -129,3 +129,25 @@ def users(person: Person) -> Iterator[str]:
     person.sign_in()
     person.open("/users")
     yield "users-forbidden"
+
+
+def management(person: Person) -> Iterator[str]:
+    person.sign_in(role=Role.ADMIN)
+    person.open("/users/invitations")
+    person.submit("Invite", email=unique_email("invited"))
+    yield "invitations"
+    person.submit("Invite", email=person.email)
+    yield "invitations-refused"
+    person.open("/users/invitations")
+    person.follow("a[href$='/revoke']")
+    yield "invitation-revoke"
+    person.open("/users/mails")
+    yield "mails-none"
+    person.open("/users/clients/new")
+    yield "client-new"
+    person.submit("Add the client", name="Shop")
+    yield "client-added"
+    person.open("/users/clients")
+    yield "clients"
+    person.follow("a[href$='/remove']")
+    yield "client-remove"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tests.support.account_tours import account, confirm, factors, users
+from tests.support.account_tours import account, confirm, factors, management, users
 from tests.support.person import Person
 from tests.support.service import PASSWORD, unique_email
 
@@ -109,6 +109,19 @@ def development(person: Person) -> Iterator[str]:
     yield "docs"
     person.open("/problems/token_revoked")
     yield "problem"
+    person.open("/dev/mail")
+    yield "mailbox"
 
 
-TOURS: tuple[Tour, ...] = (sign_in, second_step, register, links, account, factors, confirm, users, development)
+TOURS: tuple[Tour, ...] = (
+    sign_in,
+    second_step,
+    register,
+    links,
+    account,
+    factors,
+    confirm,
+    users,
+    management,
+    development,
+)

@@ -109,6 +109,12 @@ class Person:
         self.touch(label, number)
         self.wait_until_gone(page)
 
+    def follow(self, selector: str) -> None:
+        """The first link that a CSS selector finds."""
+        link = self.driver.find_element(By.CSS_SELECTOR, selector)
+        link.click()
+        self.wait_until_gone(link)
+
     def submit(self, label: str, **fields: str) -> None:
         self.fill(**fields)
         self.press(label)
