@@ -5,13 +5,15 @@ import re
 from html import unescape
 
 import httpx
+import pytest
 
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.factor_owner import on_another_device
-from tests.support.service import PASSWORD, Service
+from tests.support.in_process import inside
+from tests.support.service import PASSWORD, Service, unique_email
 from tests.support.sweeping import stored_rows
 from tests.support.totp_app import TotpApp
-from tests.support.visitor import Document, Visitor
+from tests.support.visitor import FROM_A_PAGE, Document, Visitor
 
 RECOVERY_CODE = re.compile(r"(?:[A-Z2-7]{4}-){5}[A-Z2-7]{4}")
 SECRET = re.compile(r"<code>((?:[A-Z2-7]{4} ?)+)</code>")
@@ -36,24 +38,12 @@ def secret_of(page: Document) -> str:
     return match[1].replace(" ", "")
 
 
-def passkey_form(
-    page: Document, device: SoftwareAuthenticator, path: str = "/account/passkeys/new"
-) -> httpx.Response:
-    """What the script of the page sends."""
+def add_passkey(someone: Visitor, page: Document, device: SoftwareAuthenticator) -> Document:
+    """As the script of the page does."""
     match = re.search(r'data-options="([^"]*)"', page.answer.text)
     assert match is not None
-    options = json.loads(unescape(match[1]))
-    credential = json.dumps(device.create(on_another_device(options)))
-    fields = page.form(path).fields | {"credential": credential, "name": "My phone"}
-    return page_client(page, path, fields)
-
-
-def page_client(page: Document, path: str, fields: dict[str, str]) -> httpx.Response:
-    return httpx.post(
-        page.form(path).action,
-        data=fields,
-        headers={"Sec-Fetch-Site": "same-origin", "Cookie": page.answer.request.headers["cookie"]},
-    )
+    credential = json.dumps(device.create(on_another_device(json.loads(unescape(match[1])))))
+    return someone.send(page.form("/account/passkeys/new"), credential=credential, name="My phone")
 
 
 def test_list_without_factors_offers_both_kinds(service: Service) -> None:
@@ -107,7 +97,7 @@ def test_used_up_challenge_is_replaced(service: Service) -> None:
 def test_passkey_is_added_with_a_name(service: Service) -> None:
     someone = visitor(service)
     device = SoftwareAuthenticator(origin=service.url, synced=True)
-    shown = passkey_form(someone.open("/account/passkeys/new"), device)
+    shown = add_passkey(someone, someone.open("/account/passkeys/new"), device)
     assert len(RECOVERY_CODE.findall(shown.text)) == 10
     page = someone.open("/account/factors")
     assert "My phone" in page.text
@@ -125,7 +115,7 @@ def test_refused_passkey_is_explained_and_can_be_tried_again(service: Service) -
     page = someone.submit("/account/passkeys/new", name="x" * 101, status=400)
     assert page.error_of("name")
     assert stored_rows(service)["factors"] == before
-    assert passkey_form(page, SoftwareAuthenticator(origin=service.url)).status_code == 200
+    assert add_passkey(someone, page, SoftwareAuthenticator(origin=service.url)).heading == "Your recovery codes"
 
 
 def test_factor_is_renamed(service: Service) -> None:
@@ -154,6 +144,31 @@ def test_factor_is_removed_after_confirmation_and_a_question(service: Service) -
     assert "It is removed." in page.text
     assert "You have none yet." in page.text
     someone.open(f"{path}/remove", status=404)
+
+
+@pytest.mark.anyio
+async def test_last_factor_stays_where_the_role_needs_one(service: Service) -> None:
+    someone, app, _ = with_app(service)
+    path = f"{one_path(someone)}/remove"
+    someone.step_up(totp=app.code())
+    cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in someone.client.cookies.items())}
+    async with inside(service, LATCHKEY_REQUIRE_FACTOR="member") as client:
+        refused = Document(await client.post(path, headers=FROM_A_PAGE | cookies))
+    assert refused.answer.status_code == 403
+    assert refused.alerts == ["Your role requires a factor. Add another one before you remove this one."]
+
+
+def test_only_verified_people_are_offered_a_factor(service: Service) -> None:
+    email = unique_email("unverified")
+    service.client().post("/v1/register", json={"email": email, "password": PASSWORD})
+    someone = Visitor(service).sign_in(email)
+    assert "Not verified yet." in someone.open("/account").text
+    page = someone.open("/account/factors")
+    assert "Verify your e-mail address before you add one." in page.text
+    assert not [link for link in page.links if "passkeys/new" in link or "totp" in link]
+    for path in ("/account/passkeys/new", "/account/totp"):
+        someone.open(path, status=403)
+        assert someone.post(path).status_code == 403
 
 
 def test_recovery_codes_are_replaced_after_a_question(service: Service) -> None:
