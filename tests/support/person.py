@@ -97,7 +97,7 @@ class Person:
 
     def touch(self, label: str, number: int = 0) -> WebElement:
         """Press a button, link or summary by its text, without waiting for another page."""
-        found = self.driver.find_elements(By.XPATH, _PRESSED % json.dumps(self.say(label)))
+        found = self.driver.find_elements(By.XPATH, _PRESSED % json.dumps(self.say(label), ensure_ascii=False))
         shown = [element for element in found if element.is_displayed()]
         assert len(shown) > number, f"{label!r} is not in {self.path}:\n{self.text}"
         shown[number].click()
