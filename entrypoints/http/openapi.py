@@ -13,6 +13,7 @@ from litestar.openapi.spec import Components, Contact, License, Reference, Secur
 from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct
 
+from entrypoints.http.cookies import Cookies
 from entrypoints.http.problems import Problem
 from entrypoints.release import release
 
@@ -29,15 +30,20 @@ TAGS = {
     "System": "Health, keys and metrics.",
 }
 
+
+def _security(public_url: str) -> dict[str, SecurityScheme | Reference]:
+    cookie = SecurityScheme(
+        type="apiKey",
+        security_scheme_in="cookie",
+        name=Cookies(public_url).session,
+        description="The cookie of a browser session, which the sign-in page sets.",
+    )
+    return {**_SECURITY, "cookie": cookie}
+
+
 _SECURITY: dict[str, SecurityScheme | Reference] = {
     "bearer": SecurityScheme(
         type="http", scheme="bearer", bearer_format="JWT", description="The `access_token` of a token pair."
-    ),
-    "cookie": SecurityScheme(
-        type="apiKey",
-        security_scheme_in="cookie",
-        name="__Host-latchkey",
-        description="The cookie of a browser session, which the sign-in page sets.",
     ),
     "basic": SecurityScheme(
         type="http",
@@ -62,7 +68,7 @@ def document(app: Litestar) -> dict[str, Any]:
             license=License(name="MIT", identifier="MIT"),
             servers=[Server(url=app.state.public_url)],
             tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
-            components=Components(security_schemes=_SECURITY),
+            components=Components(security_schemes=_security(app.state.public_url)),
             use_handler_docstrings=True,
         ),
         logging_config=None,

@@ -8,6 +8,7 @@ from html import unescape
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -69,11 +70,16 @@ def test_docs_show_an_example_and_the_problems_of_every_call(service: Service) -
         assert sorted(links) == sorted(codes), (method, path)
 
 
+def cookie_of(service: Service, email: str) -> str:
+    answer = httpx.post(f"{service.url}/sign-in", data={"login": email, "password": PASSWORD})
+    return str(answer.cookies["latchkey"])
+
+
 def test_docs_curl_lines_are_valid_requests(service: Service) -> None:
     client_id, client_secret = service.credentials()
     admin, member = service.admin(), service.member()
     values = {"USER_ID": member.get("/v1/me").json()["id"], "SESSION_ID": member.pair["session_id"]}
-    values |= {"FACTOR_ID": str(uuid4())}
+    values |= {"FACTOR_ID": str(uuid4()), "COOKIE": cookie_of(service, member.email)}
     values |= {"CLIENT_ID": client_id, "CLIENT_SECRET": client_secret}
     for article in articles(service).values():
         line = examples(article)[0]

@@ -31,8 +31,8 @@ class Field:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`auth` is `bearer`, `basic` or empty. `fields` are by place: path, query or body. `body` is an example, and
-    `answer` the status, the headers and the body of one. `errors` are codes by status."""
+    """`auth` is `bearer`, `basic`, `cookie` or empty. `fields` are by place: path, query or body. `body` is an
+    example, and `answer` the status, the headers and the body of one. `errors` are codes by status."""
 
     id: str
     method: str
@@ -77,7 +77,7 @@ def _call(document: Node, path: str, method: str, operation: Node) -> Call:
     media_type = next(iter(content), "")
     body = content.get(media_type, {})
     sample = _example(document, body) if content else None
-    auth = "".join(scheme for one in operation["security"] for scheme in one)
+    auth = next((scheme for one in operation["security"] for scheme in one), "")
     return Call(
         id=operation["operationId"],
         method=method.upper(),
@@ -89,7 +89,7 @@ def _call(document: Node, path: str, method: str, operation: Node) -> Call:
         fields=_fields(document, operation, _resolved(document, body.get("schema", {}))),
         media_type=media_type,
         body=_encoded(sample, media_type),
-        curl=_curl(document["servers"][0]["url"], method.upper(), path, auth, media_type, sample),
+        curl=_curl(document, method.upper(), path, auth, media_type, sample),
         answer=_answer(document, operation),
         errors={
             status: list(response["content"][PROBLEM_JSON]["examples"])
@@ -102,6 +102,8 @@ def _call(document: Node, path: str, method: str, operation: Node) -> Call:
 def _access(auth: str, role: str | None) -> str:
     if auth == "basic":
         return "client id and secret (HTTP Basic)"
+    if auth == "cookie":
+        return "cookie of a browser session"
     if not auth:
         return "public"
     if role in (None, Role.MEMBER):
@@ -142,13 +144,18 @@ def _encoded(sample: Any, media_type: str) -> str:
     return urlencode(sample) if media_type == FORM else json.dumps(sample, indent=2, ensure_ascii=False)
 
 
-def _curl(server: str, method: str, path: str, auth: str, media_type: str, sample: Any) -> str:
+def _curl(document: Node, method: str, path: str, auth: str, media_type: str, sample: Any) -> str:
     """What a reader has to fill in is a variable of the shell, as `$TOKEN`."""
+    server, schemes = document["servers"][0]["url"], document["components"]["securitySchemes"]
+    credentials = {
+        "bearer": ['-H "Authorization: Bearer $TOKEN"'],
+        "basic": ['-u "$CLIENT_ID:$CLIENT_SECRET"'],
+        "cookie": [f'-b "{schemes["cookie"]["name"]}=$COOKIE"', "-H 'Sec-Fetch-Site: same-origin'"],
+    }
     path = _PLACEHOLDER.sub(lambda match: f"${match[1].upper()}", path)
     url = f'"{server}{path}"' if "$" in path else shlex.quote(server + path)
     parts = [f"curl {url}" if method == ("POST" if media_type else "GET") else f"curl -X {method} {url}"]
-    if auth:
-        parts.append('-H "Authorization: Bearer $TOKEN"' if auth == "bearer" else '-u "$CLIENT_ID:$CLIENT_SECRET"')
+    parts += credentials.get(auth, [])
     if media_type == FORM:
         parts.append(f"-d {shlex.quote(urlencode(sample))}")
     elif media_type:

@@ -40,7 +40,7 @@ async function send(call, values, body) {
   const headers = credentials(call.auth);
   if (call.media) headers["Content-Type"] = call.media;
   const url = root + path + (String(query) && `?${query}`);
-  return fetch(url, { method: call.method, headers, body, credentials: "omit", cache: "no-store" });
+  return fetch(url, { method: call.method, headers, body, credentials: call.auth === "cookie" ? "same-origin" : "omit", cache: "no-store" });
 }
 
 async function show(answer, output) {

@@ -21,7 +21,7 @@ from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.frame import N_
-from entrypoints.http.pages.html import redirect
+from entrypoints.http.pages.html import redirect, texts_of
 from entrypoints.http.pages.users.shown import ON_A_PAGE, parameter, role_of, users_page
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 
@@ -95,7 +95,7 @@ async def _list(
     cursor = parameter(request, "cursor")
     after = place_of(cursor).id if cursor else None
     found, following = await list_invitations(limit=ON_A_PAGE, after=after)
-    now = clock()
+    now, texts = clock(), texts_of(request)
     return users_page(
         request,
         "users_invitations.html",
@@ -103,7 +103,11 @@ async def _list(
         refusal=refusal,
         email=email,
         role=role,
-        invitations=[(invitation, STATUS[invitation.status(now)]) for invitation in found],
+        invitations=[
+            (invitation, status is InvitationStatus.OPEN, texts.gettext(STATUS[status]))
+            for invitation in found
+            for status in [invitation.status(now)]
+        ],
         cursor=cursor,
         following="" if following is None else cursor_of(PageCursor(following)),
     )
