@@ -5,6 +5,7 @@ from typing import Any
 
 from litestar import Response
 
+from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.identify import SIGN_IN_AGAIN
@@ -44,31 +45,26 @@ def framed(
     return page(request, template, here=here, viewer=viewer, notice=notice, error="", field="", errors={}, **values)
 
 
-def N_(message: str) -> str:
-    """Marks a message for translation at another place."""
-    return message
-
-
 DONE = {
-    "profile": N_("Your profile is saved."),
-    "email_asked": N_(
+    "profile": translatable("Your profile is saved."),
+    "email_asked": translatable(
         "Check the mailbox of your new address: it becomes yours when you follow the link in the mail."
     ),
-    "password": N_("Your password is changed. All other devices are signed out."),
-    "factor_added": N_("It is added. We have sent you a mail about it."),
-    "factor_renamed": N_("The new name is saved."),
-    "factor_removed": N_("It is removed. All other devices are signed out."),
-    "session_ended": N_("The device is signed out."),
-    "sessions_ended": N_("All other devices are signed out."),
-    "role": N_("The role is changed."),
-    "disabled": N_("The account is disabled, and signed out on every device."),
-    "enabled": N_("The account is enabled."),
-    "user_signed_out": N_("The user is signed out on every device."),
-    "factors_reset": N_("All second factors are removed. The user is informed by mail."),
-    "user_deleted": N_("The account is deleted."),
-    "invited": N_("The invitation is on its way."),
-    "invitation_revoked": N_("The invitation is revoked. Its link does not work any more."),
-    "mail_queued": N_("The mail is queued again."),
-    "client_removed": N_("The client is removed. Its secret does not work any more."),
+    "password": translatable("Your password is changed. All other devices are signed out."),
+    "factor_added": translatable("It is added. We have sent you a mail about it."),
+    "factor_renamed": translatable("The new name is saved."),
+    "factor_removed": translatable("It is removed. All other devices are signed out."),
+    "session_ended": translatable("The device is signed out."),
+    "sessions_ended": translatable("All other devices are signed out."),
+    "role": translatable("The role is changed."),
+    "disabled": translatable("The account is disabled, and signed out on every device."),
+    "enabled": translatable("The account is enabled."),
+    "user_signed_out": translatable("The user is signed out on every device."),
+    "factors_reset": translatable("All second factors are removed. The user is informed by mail."),
+    "user_deleted": translatable("The account is deleted."),
+    "invited": translatable("The invitation is on its way."),
+    "invitation_revoked": translatable("The invitation is revoked. Its link does not work any more."),
+    "mail_queued": translatable("The mail is queued again."),
+    "client_removed": translatable("The client is removed. Its secret does not work any more."),
 }
 """What a page says after an act, by the code in `?done=`."""

@@ -11,17 +11,17 @@ from application.factors.check_factor import PresentedFactor
 from application.factors.ports import Json
 from application.sessions.issue_cookie import SignedIn
 from application.sessions.logout import Logout
+from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.identify import AccessChecks, signed_in_caller
-from entrypoints.http.pages.frame import N_
 from entrypoints.http.pages.html import go_on, page, redirect, texts_of
 from entrypoints.http.pages.results import form_again
 from entrypoints.http.request import AnyRequest, client_info_of
 from entrypoints.http.return_to import ReturnTo
 
 NOTICES = {
-    "signed_out": N_("You are signed out."),
-    "expired": N_("That took too long, or was tried too often. Please sign in again."),
+    "signed_out": translatable("You are signed out."),
+    "expired": translatable("That took too long, or was tried too often. Please sign in again."),
 }
 """What the form says first, by the code in `?done=`."""
 

@@ -9,13 +9,14 @@ from litestar.di import NamedDependency
 from application.factors.add_passkey import AddPasskey, PasskeyOptions
 from application.factors.add_totp import AddTotp, TotpOptions
 from application.factors.enrolment import EnrolledFactor
+from domain.messages import translatable
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.account.recovery_codes import codes_once
-from entrypoints.http.pages.frame import N_, framed
+from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect, texts_of
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 
@@ -44,7 +45,7 @@ async def add_new_passkey(
             caller_of(request),
             challenge=str(form.get("challenge") or ""),
             credential=_credential(str(form.get("credential") or "")),
-            name=name or texts_of(request).gettext(N_("Passkey")),
+            name=name or texts_of(request).gettext(translatable("Passkey")),
             client_info=client_info_of(request),
         )
     except Refusal as refusal:
@@ -64,7 +65,7 @@ async def add_new_totp(
 ) -> Response[Any]:
     form = await request.form()
     challenge, code = str(form.get("challenge") or ""), str(form.get("code") or "")
-    name = texts_of(request).gettext(N_("Authenticator app"))
+    name = texts_of(request).gettext(translatable("Authenticator app"))
     try:
         enrolled = await add_totp(
             caller_of(request), challenge=challenge, code=code, name=name, client_info=client_info_of(request)

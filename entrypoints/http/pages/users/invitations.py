@@ -14,13 +14,13 @@ from application.invitations.show_invitation import ShowInvitation
 from application.ports import Clock
 from application.repositories import PageCursor
 from domain.invitation import InvitationStatus
+from domain.messages import translatable
 from domain.rate_limits import Limit
 from domain.refusals import Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
-from entrypoints.http.pages.frame import N_
 from entrypoints.http.pages.html import redirect, texts_of
 from entrypoints.http.pages.users.shown import ON_A_PAGE, parameter, role_of, users_page
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
@@ -28,10 +28,10 @@ from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 InvitationIdInPath = Annotated[UUID, PathParameter(description="The invitation's id.")]
 
 STATUS = {
-    InvitationStatus.OPEN: N_("Open"),
-    InvitationStatus.ACCEPTED: N_("Accepted"),
-    InvitationStatus.REVOKED: N_("Revoked"),
-    InvitationStatus.EXPIRED: N_("Expired"),
+    InvitationStatus.OPEN: translatable("Open"),
+    InvitationStatus.ACCEPTED: translatable("Accepted"),
+    InvitationStatus.REVOKED: translatable("Revoked"),
+    InvitationStatus.EXPIRED: translatable("Expired"),
 }
 _REVOKE = "/users/invitations/{invitation_id:uuid}/revoke"
 

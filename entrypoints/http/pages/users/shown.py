@@ -4,16 +4,21 @@ from typing import Any
 
 from litestar import Response
 
+from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
-from entrypoints.http.pages.frame import N_, framed
+from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import texts_of
 from entrypoints.http.request import AnyRequest
 from entrypoints.http.validation import problem_of
 
 ON_A_PAGE = 50
 
-ROLES = {Role.MEMBER: N_("Member"), Role.MODERATOR: N_("Moderator"), Role.ADMIN: N_("Admin")}
+ROLES = {
+    Role.MEMBER: translatable("Member"),
+    Role.MODERATOR: translatable("Moderator"),
+    Role.ADMIN: translatable("Admin"),
+}
 
 
 def users_page(
