@@ -25,7 +25,7 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 _FILE_KINDS = ("counter", "gauge_sum", "histogram")
 """How prometheus-client begins the names of its files."""
 
-FILE_SIZE = 1024 * 1024
+FILE_SIZE = 2 * 1024 * 1024
 """Bytes of each file: more than the series of all routes need, so that no file grows."""
 
 UNKNOWN = "-"

@@ -1,5 +1,6 @@
 """Branding: logo and colour, checked when the service starts."""
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -95,7 +96,8 @@ def test_pages_have_logo_and_color(isolated_service: Service, tmp_path: Path) ->
     isolated_service.start_api()
     with isolated_service.client() as client:
         page = client.get("/reset").text
-        assert "#5b21b6" in page
+        [style] = re.findall(r'href="\./(style/[^"]+)"', page)
+        assert "#5b21b6" in client.get(f"/{style}").text
         [path] = {part.split('"')[0] for part in page.split('src="./')[1:]}
         shown = client.get(f"/{path}")
         assert (shown.text, shown.headers["Content-Type"]) == (GOOD, "image/svg+xml")

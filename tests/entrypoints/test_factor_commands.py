@@ -75,7 +75,8 @@ def test_secrets_are_encrypted_with_the_newest_key(isolated_service: Service, tm
     factors = [asyncio.run(store_secret(url, key)) for key in (old, old, new)]
     done = isolated_service.cli("encryption-keys", "rotate")
     assert (done.returncode, done.stdout) == (0, "2 encrypted with the newest key\n")
-    assert done.stderr == "Remove the older keys in five minutes, and keep them with older backups.\n"
+    note = f"Remove the older keys from {file} in five minutes, and keep them with older backups.\n"
+    assert done.stderr == note
     assert {asyncio.run(secret_under(url, factor, new)) for factor in factors} == {SECRET}
     assert file.read_text() == f"{new},{old}\n"
 

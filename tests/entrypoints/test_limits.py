@@ -256,7 +256,8 @@ def test_openapi_documents_rate_limits(limited: Service) -> None:
         *("POST /login/factor", "POST /login/passkey/options", "POST /login/passkey"),
         *("POST /factors/passkeys/options", "POST /factors/passkeys", "POST /factors/recovery-codes"),
         *("POST /factors/totp/options", "POST /factors/totp", "POST /step-up/options", "POST /step-up"),
-        *("PATCH /factors/{factor_id}", "DELETE /factors/{factor_id}"),
+        *("PATCH /factors/{factor_id}", "DELETE /factors/{factor_id}", "POST /session/token"),
+        *("POST /invitations", "POST /invitations/accept", "DELETE /invitations/{invitation_id}"),
     }
 
 

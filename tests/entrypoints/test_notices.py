@@ -36,7 +36,7 @@ def test_notice_of_a_changed_password_names_the_device(service: Service) -> None
 def test_notice_of_a_reset_password_names_the_device(service: Service) -> None:
     client, other = member(service, LINUX), service.client()
     client.post("/v1/password/forgot", json={"email": client.email})
-    assert "from Firefox on Linux, IP address 127.0.0.1." in text(service.mail(client.email))
+    assert "Device: Firefox on Linux · IP address: 127.0.0.1" in text(service.mail(client.email))
     other.headers["User-Agent"] = IPHONE
     form = {"token": service.token(client.email), "new_password": "a long walk home", "confirm_password": ""}
     form["confirm_password"] = form["new_password"]
@@ -78,7 +78,7 @@ def test_notices_of_an_address_change_name_each_device(service: Service) -> None
     client, new, mailbox = member(service, LINUX), unique_email("new"), service.client()
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     shows_device(service.mail(client.email, 1), "Firefox on Linux")
-    assert "from Firefox on Linux" in text(service.mail(new))
+    assert "Device: Firefox on Linux" in text(service.mail(new))
     mailbox.headers["User-Agent"] = IPHONE
     assert mailbox.post("/v1/email/confirm", json={"token": service.token(new)}).status_code == 200
     shows_device(service.mail(client.email, 2), "Safari on iPhone")

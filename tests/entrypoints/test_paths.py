@@ -49,7 +49,8 @@ def admin(shared_service: Service) -> Iterator[Client]:
 def at(path: Path, client: Client) -> str:
     """The path with existing values."""
     own = client.pair["session_id"], client.get("/v1/me").json()["id"]
-    values = {"session_id": own[0], "user_id": own[1], "factor_id": own[1], "name": "malformed", "path": "accounts"}
+    values = {"session_id": own[0], "name": "malformed", "path": "accounts"}
+    values |= dict.fromkeys(("user_id", "factor_id", "invitation_id", "client_id", "mail_id"), own[1])
     return PARAMETER.sub(lambda found: values[found[1]], path.template)
 
 

@@ -662,6 +662,7 @@ def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_pat
         **{"LATCHKEY_RP_ID": "good.example", "LATCHKEY_PASSKEY_ORIGINS": "https://app.good.example"},
         **{"LATCHKEY_STEP_UP_TTL": "60", "LATCHKEY_REQUIRE_FACTOR": "admin", "LATCHKEY_REGISTRATION": "closed"},
         **{"LATCHKEY_COLOR": "#5b21b6", "LATCHKEY_LOGO": str(logo), "LATCHKEY_TEMPLATES": str(templates)},
+        "LATCHKEY_PROTECTED_ORIGINS": "https://app.good.example",
     }
     assert given.keys() == VARIABLES
     settings = load(by_file(given, tmp_path / "run", end=end))

@@ -1,12 +1,14 @@
 """The style sheet of all pages. Its name changes with its content, so that browsers keep it."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from litestar import Response
 from litestar.params import FromPath
 
 from domain.branding import Accent
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
 from entrypoints.http.request import AnyRequest
@@ -14,6 +16,7 @@ from entrypoints.http.request import AnyRequest
 _BASE = (Path(__file__).parent / "templates" / "style.css").read_text(encoding="utf-8")
 _LIGHT = ":root { --accent: %s; }\n"
 _DARK = "@media (prefers-color-scheme: dark) { :root { --accent: %s; } }\n"
+_NAME = re.compile(r"[0-9a-f]{20}\.css")
 _FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
@@ -27,7 +30,9 @@ class StyleSheet:
 
 @get("/style/{name:str}", policy=public(query=None))
 async def style_sheet(request: AnyRequest, name: FromPath[str]) -> Response[str]:
-    """Under another name, which a page of another release has, the same is sent but not kept."""
+    """Under another digest, which a page of another release names, the same is sent but not kept."""
+    if not _NAME.fullmatch(name):
+        raise Refusal(ErrorCode.NOT_FOUND, "There is no style sheet with this name.")
     sheet: StyleSheet = request.app.state.pages.style
     return Response(sheet.content, media_type="text/css", headers=_FOR_EVER if name == sheet.name else {})
 
