@@ -244,6 +244,11 @@ PRODUCTION = {
             State.WARNING,
             "browsers send the session cookie to localhost only",
         ),
+        (
+            {"LATCHKEY_PROTECTED_ORIGINS": "http://localhost:8000"},
+            State.WARNING,
+            "scripts of a service there can act for its visitors",
+        ),
         ({**PRODUCTION, "LATCHKEY_PROCESSES": "1"}, State.OK, "production, one process"),
         ({**PRODUCTION, "LATCHKEY_PROCESSES": "4"}, State.OK, "production, 4 processes"),
         ({}, State.OK, "development, for this machine alone"),

@@ -61,7 +61,13 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
             yield Finding.warning(
                 PART,
                 f"LATCHKEY_PROTECTED_ORIGINS has {origin}: browsers send the session cookie to {public.hostname}"
-                " only, so people cannot sign in for it; use that host with another path or port",
+                " only, so people cannot sign in for it; use that host with another port",
+            )
+        elif origin == f"{public.scheme}://{public.netloc}":
+            yield Finding.warning(
+                PART,
+                f"LATCHKEY_PROTECTED_ORIGINS has {origin}, the origin of Latchkey: scripts of a service there can act"
+                " for its visitors; use another port unless you trust it like Latchkey",
             )
     yield from _proxies(settings, behind_one=public.scheme == "https")
     if settings.smtp_url is None and settings.mail_dir is None:

@@ -129,6 +129,9 @@ def test_only_cookies_of_the_service_itself_arrive(site: Site, kind: str) -> Non
         (f"{session}; a=1", {"a=1"}),
         (f"a=1; {session}; {STEP_UP}=x; b=2", {"a=1", "b=2"}),
         (f"{STEP_UP}=x; a=1; {session}", {"a=1"}),
+        (f"__Host-{session}; {session}; a=1", {"a=1"}),
+        (f"{session}; __Host-{session}", set()),
+        (f"a=1; __Host-{STEP_UP}=x; {session}; {STEP_UP}=y", {"a=1"}),
     ):
         proxy.upstream.heard.clear()
         assert proxy.ask(headers=[("Host", f"localhost:{proxy.port}"), ("Cookie", sent)]).status == 200
