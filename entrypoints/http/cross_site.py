@@ -7,6 +7,7 @@ from litestar.types import HTTPScope
 
 from entrypoints.http.cookies import Cookies
 from entrypoints.http.paths import Path
+from entrypoints.settings.server import without_implied_port
 
 SESSION_TOKEN = "/v1/session/token"
 """The path that pages of allowed origins may call with the cookie."""
@@ -19,7 +20,7 @@ class CrossSite:
 
     def __init__(self, public_url: str, cookies: Cookies, *, origins: Sequence[str] = ()) -> None:
         parts = urlsplit(public_url)
-        self._own = f"{parts.scheme}://{parts.netloc}".encode()
+        self._own = without_implied_port(f"{parts.scheme}://{parts.netloc}").encode()
         self._cookies = cookies
         self._origins = frozenset(origin.encode() for origin in origins)
 

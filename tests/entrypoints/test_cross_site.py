@@ -148,3 +148,12 @@ async def test_allowed_origin_of_the_same_site_gets_a_session_token(service: Ser
         allowed = await client.options(SESSION_TOKEN, headers=preflight)
         assert allowed.headers["access-control-allow-credentials"] == "true"
         assert (await client.options(SESSION_TOKEN, headers=preflight | {"Origin": "https://x"})).status_code == 403
+
+
+@pytest.mark.anyio
+async def test_origin_leaves_out_the_port_that_its_scheme_implies(service: Service) -> None:
+    async with inside(service, LATCHKEY_PUBLIC_URL="https://accounts.good.example:443") as client:
+        form = {"login": "x", "password": "x"}
+        own, foreign = {"Origin": "https://accounts.good.example"}, {"Origin": "https://accounts.good.example:8443"}
+        assert (await client.post("/sign-in", data=form, headers=own)).status_code == 401
+        assert (await client.post("/sign-in", data=form, headers=foreign)).status_code == 403

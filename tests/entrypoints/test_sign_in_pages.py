@@ -203,7 +203,10 @@ def test_sign_out_ends_the_session_and_clears_the_cookies(service: Service) -> N
     assert all("Max-Age=0" in line for line in cleared)
     assert not is_signed_in(browser(service), latchkey=cookie)
     assert "You are signed out." in client.get(target(answer)).text
-    assert target(client.post("/sign-out", headers=FROM_THE_PAGE)).endswith("/sign-in?return_to=/sign-out")
+    client.cookies.set("latchkey", cookie)
+    again = client.post("/sign-out", headers=FROM_THE_PAGE)
+    assert target(again).endswith("/sign-in?done=signed_out")
+    assert len(again.headers.get_list("set-cookie")) == 2
 
 
 @pytest.mark.parametrize(

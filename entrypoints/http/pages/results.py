@@ -13,7 +13,7 @@ from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http import error_handlers, problems
 from entrypoints.http.endpoint import PAGE
-from entrypoints.http.identify import SIGN_IN_AGAIN
+from entrypoints.http.identify import SIGN_IN_AGAIN, AccessChecks
 from entrypoints.http.pages.explain import explain, explain_problem, title
 from entrypoints.http.pages.html import page, redirect, texts_of
 from entrypoints.http.problem_types import CATALOGUE
@@ -145,6 +145,16 @@ def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
     return refused(request, refusal) if _wants_page(request) else problems.refusal_response(request, refusal)
 
 
+_SIGN_OUT = "/sign-out"
+
+
+def signed_out(request: AnyRequest) -> Response[Any]:
+    response = redirect(request, "sign-in?done=signed_out")
+    response.cookies.extend(AccessChecks.of(request.scope).cookies.cleared())
+    response.headers["Clear-Site-Data"] = '"cookies"'
+    return response
+
+
 _WAYS_ON = {
     **dict.fromkeys(SIGN_IN_AGAIN, "sign-in"),
     ErrorCode.STEP_UP_REQUIRED: "confirm",
@@ -158,6 +168,8 @@ def _way_on(request: AnyRequest, refusal: Refusal) -> Response[Any] | None:
         return None
     request.scope["state"]["refusal"] = refusal.code
     path = str(request.scope["path"])
+    if path == _SIGN_OUT:  # the session has ended already
+        return signed_out(request)
     query = request.scope["query_string"].decode("ascii", "replace")
     target = f"{path}?{query}" if query and request.method == "GET" else path
     return redirect(request, f"{_WAYS_ON[refusal.code]}?return_to={quote(target)}")

@@ -14,8 +14,9 @@ from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, public, signed_in
-from entrypoints.http.identify import AccessChecks, signed_in_caller
-from entrypoints.http.pages.html import page, redirect
+from entrypoints.http.identify import signed_in_caller
+from entrypoints.http.pages.html import page
+from entrypoints.http.pages.results import signed_out
 from entrypoints.http.pages.second_factor import second_factor_page
 from entrypoints.http.pages.signing_in import (
     DEAD_CHALLENGE,
@@ -82,10 +83,7 @@ async def sign_in_by_passkey(
 @submit("/sign-out", policy=signed_in(query=None, budget=Limit.SESSION_END, fresh=Fresh.NOT_NEEDED, enrolling=True))
 async def sign_out(request: AnyRequest, logout: NamedDependency[Logout]) -> Response[Any]:
     await logout(caller_of(request), client_info=client_info_of(request))
-    response = redirect(request, "sign-in?done=signed_out")
-    response.cookies.extend(AccessChecks.of(request.scope).cookies.cleared())
-    response.headers["Clear-Site-Data"] = '"cookies"'
-    return response
+    return signed_out(request)
 
 
 handlers = [sign_in_page, sign_in_by_password, sign_in_by_passkey, sign_out]

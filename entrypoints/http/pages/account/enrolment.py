@@ -21,18 +21,17 @@ from entrypoints.http.pages.html import redirect, texts_of
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 
 # Everyone with a verified address has the role `member`.
-_READ = signed_in(role=Role.MEMBER, query=None, fresh=Fresh.ALWAYS, enrolling=True)
-_WRITE = signed_in(role=Role.MEMBER, query=None, budget=Limit.FACTOR_CHANGE, fresh=Fresh.ALWAYS, enrolling=True)
+_POLICY = signed_in(role=Role.MEMBER, query=None, budget=Limit.FACTOR_CHANGE, fresh=Fresh.ALWAYS, enrolling=True)
 _OVER = {ErrorCode.CHALLENGE_INVALID, ErrorCode.CHALLENGE_EXPIRED}
 """Refusals after which a challenge takes no further answer."""
 
 
-@show("/account/passkeys/new", policy=_READ)
+@show("/account/passkeys/new", policy=_POLICY)
 async def new_passkey(request: AnyRequest, passkey_options: NamedDependency[PasskeyOptions]) -> Response[Any]:
     return await _passkey_form(request, passkey_options)
 
 
-@submit("/account/passkeys/new", policy=_WRITE)
+@submit("/account/passkeys/new", policy=_POLICY)
 async def add_new_passkey(
     request: AnyRequest,
     add_passkey: NamedDependency[AddPasskey],
@@ -53,13 +52,13 @@ async def add_new_passkey(
     return _added(request, enrolled)
 
 
-@show("/account/totp", policy=_READ)
+@show("/account/totp", policy=_POLICY)
 async def new_totp(request: AnyRequest, totp_options: NamedDependency[TotpOptions]) -> Response[Any]:
     new = await totp_options(caller_of(request))
     return framed(request, "account_totp.html", here="account", new=new, wrong=False)
 
 
-@submit("/account/totp", policy=_WRITE)
+@submit("/account/totp", policy=_POLICY)
 async def add_new_totp(
     request: AnyRequest, add_totp: NamedDependency[AddTotp], totp_options: NamedDependency[TotpOptions]
 ) -> Response[Any]:
