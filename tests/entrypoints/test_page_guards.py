@@ -54,7 +54,8 @@ def test_every_page_sends_people_without_a_live_cookie_to_sign_in(service: Servi
             assert answer.status_code == 303, (method, path, kind, answer.text)
             target = urlsplit(answer.headers["location"])
             assert target.path.endswith("/sign-in")
-            assert parse_qs(target.query) == {"return_to": [path]}
+            expected = {"done": ["signed_out"]} if path == "/sign-out" else {"return_to": [path]}
+            assert parse_qs(target.query) == expected
     assert stored_rows(service) == before
 
 
