@@ -131,8 +131,8 @@ class Session:
         return self.generation < self.min_generation or now - self.rotated_at >= TOUCH
 
     def resumed(self, *, now: datetime, lifetimes: Lifetimes) -> Self:
-        """The browser session when it is used. The idle timeout restarts, and access tokens that are revoked later
-        are told apart from those that were revoked before."""
+        """The browser session when it is used. The idle timeout restarts. The generation rises to `min_generation`,
+        so that the next revocation raises `min_generation` again."""
         moved = self.advanced(now=now, lifetimes=lifetimes)
         return replace(moved, generation=max(self.generation, self.min_generation))
 

@@ -184,6 +184,28 @@ def test_other_words_are_left_alone(source: str) -> None:
     assert offences(source, Path("a.py")) == []
 
 
+AVOIDED = re.compile(r"\b(?:somebody|nobody|whoever|anew)\b", re.IGNORECASE)
+"""Vague words in texts, docstrings and documents: name the actor instead."""
+NAMES = {"domain/username.py": "a reserved username", "entrypoints/devserver/child.py": "a user of the system"}
+"""Files in which one of these words is a name."""
+
+
+def vague_lines(root: Path) -> Iterator[str]:
+    for folder in ("domain", "application", "adapters", "entrypoints", "migrations", "docs"):
+        for path in sorted((root / folder).rglob("*")):
+            name = str(path.relative_to(root))
+            if path.suffix in {".py", ".html", ".jinja", ".js", ".md", ".po", ".toml"} and name not in NAMES:
+                lines = enumerate(path.read_text().splitlines(), 1)
+                yield from (f"{name}:{number}: {line.strip()}" for number, line in lines if AVOIDED.search(line))
+
+
+def test_texts_name_the_actor(tmp_path: Path) -> None:
+    assert list(vague_lines(ROOT)) == []
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text("Nobody knows.\n")
+    assert list(vague_lines(tmp_path)) == ["docs/a.md:1: Nobody knows."]
+
+
 LONGEST_TEST_NAME = 70
 
 

@@ -47,19 +47,19 @@ async def limiter(
 
 @pytest.mark.parametrize("limit", Limit)
 async def test_limit_admits_its_exact_number(limiter: LimiterHarness, limit: Limit) -> None:
-    bucket = Bucket(limit, ("somebody",))
+    bucket = Bucket(limit, ("one",))
     times = min(rate.times for rate in RATES[limit])
     for _ in range(times):
         await limiter.passes(bucket)
     assert (await limiter.refuses(bucket)).reason == limit
-    assert await limiter.room(Bucket(limit, ("somebody else",)), most=times + 1) == times
+    assert await limiter.room(Bucket(limit, ("another",)), most=times + 1) == times
 
 
 @pytest.mark.parametrize("limit", Limit)
 async def test_attempt_passes_after_the_stated_wait_and_not_a_second_earlier(
     limiter: LimiterHarness, limit: Limit
 ) -> None:
-    bucket = Bucket(limit, ("somebody",))
+    bucket = Bucket(limit, ("one",))
     rate = min(RATES[limit], key=lambda rate: rate.times)
     later = min(MINUTE, rate.per / 2)
     await limiter.passes(bucket)

@@ -56,7 +56,7 @@ def test_step_up_counts_in_its_own_session_only(service: Service) -> None:
 
 
 def test_sign_in_opens_a_new_session_and_ends_the_former(service: Service) -> None:
-    """Session fixation: a cookie that somebody has planted is worth nothing after the sign-in."""
+    """Session fixation: a cookie that an attacker planted is invalid after the sign-in."""
     attacker, victim = service.user("attacker"), unique_email("victim")
     service.user(victim)
     with visitor(service.url) as browser:

@@ -165,7 +165,7 @@ def test_used_or_expired_challenge_leads_back_to_the_start(service: Service) -> 
 
 
 def test_sign_in_opens_a_new_session_and_ends_the_old_one(service: Service) -> None:
-    """Session fixation: a cookie that somebody planted never becomes that of the person who signs in."""
+    """Session fixation: the sign-in replaces a cookie that an attacker planted."""
     client = browser(service)
     email, app, _ = with_totp(service)
     sign_in(client, service.user("planted"))

@@ -1,4 +1,4 @@
-"""Nobody creates an account here alone."""
+"""Registration by invitation only, and closed registration."""
 
 import pytest
 

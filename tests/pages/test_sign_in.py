@@ -143,7 +143,7 @@ def test_signed_in_person_goes_on_or_signs_in_as_another(person: Person) -> None
     person.press("Continue")
     assert person.path == "/account/events"
     person.open("/sign-in")
-    person.press("Sign in as somebody else")
+    person.press("Use another account")
     person.submit("Sign in", login=other, password=PASSWORD)
     assert other in person.text
 

@@ -5,7 +5,7 @@ from domain.messages import translatable
 
 EVENTS = {
     EventType.REGISTERED: translatable("Account created"),
-    EventType.REGISTERED_AGAIN: translatable("Somebody tried to register your address again"),
+    EventType.REGISTERED_AGAIN: translatable("Another attempt to register your address"),
     EventType.CREATED: translatable("Account created by an operator"),
     EventType.IMPORTED: translatable("Account imported"),
     EventType.VERIFIED: translatable("E-mail address verified"),

@@ -46,7 +46,7 @@ def pages(user_id: UUID, invitation_id: UUID) -> dict[str, str]:
     acts = ("role", "disable", "enable", "sign-out", "reset-factors", "delete")
     return {
         "users": "/users",
-        "users-none": "/users?query=nobody",
+        "users-none": "/users?query=no-match",
         "users-person": f"/users/{user_id}",
         "users-done": f"/users/{user_id}?done=role",
         "users-events": f"/users/{user_id}/events",
