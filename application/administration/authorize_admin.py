@@ -1,9 +1,12 @@
-"""Check that an admin may act upon the installation, such as its clients or its mail."""
+"""Acts upon the installation, such as its clients or its mail, by an admin or an operator."""
 
 from dataclasses import dataclass
 
+from application.audit import Audit
 from application.factors.require_fresh import LockCaller
 from application.repositories import UnitOfWork
+from domain.audit import EventType
+from domain.client_info import ClientInfo
 from domain.refusals import role_required
 from domain.role import Role
 from domain.tokens import AccessToken
@@ -13,11 +16,21 @@ from domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizeAdmin:
     lock_caller: LockCaller
+    audit: Audit
 
-    async def __call__(self, work: UnitOfWork, caller: AccessToken) -> User:
-        """Return the locked admin. Raises `role_required`, `token_revoked`, `account_disabled` or
-        `step_up_required`."""
+    async def __call__(self, work: UnitOfWork, caller: AccessToken | None) -> User | None:
+        """Return the locked admin; None for an operator, who calls without a token. Raises `role_required`,
+        `token_revoked`, `account_disabled` or `step_up_required`."""
+        if caller is None:
+            return None
         actor, _ = await self.lock_caller(work, caller)
         if not actor.is_active_admin:
             raise role_required(Role.ADMIN)
         return actor
+
+    async def record(
+        self, work: UnitOfWork, actor: User | None, kind: EventType, *, detail: str, client_info: ClientInfo
+    ) -> None:
+        """Record what an admin did, in the admin's own audit log. An operator has none."""
+        if actor is not None:
+            await self.audit.record(work, kind, actor.id, by=actor.id, client_info=client_info, detail=detail)

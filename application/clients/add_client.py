@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from application.administration.authorize_admin import AuthorizeAdmin
-from application.audit import Audit
 from application.ports import Clock, NewId, NewSecret
 from application.repositories import UnitOfWorkFactory
 from domain.audit import EventType
@@ -15,11 +14,10 @@ from domain.tokens import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddClient:
-    """`caller` is an admin, or None for an operator. Only what admins do is in an audit log: theirs."""
+    """`caller` is an admin, or None for an operator."""
 
     begin: UnitOfWorkFactory
     authorize_admin: AuthorizeAdmin
-    audit: Audit
     clock: Clock
     new_id: NewId
     new_secret: NewSecret
@@ -34,15 +32,9 @@ class AddClient:
         secret = self.new_secret()
         client = Client(id=self.new_id(), name=name.strip(), secret_digest=digest_of(secret), created_at=self.clock())
         async with self.begin() as work:
-            if caller is not None:
-                actor = await self.authorize_admin(work, caller)
-                await self.audit.record(
-                    work,
-                    EventType.CLIENT_ADDED,
-                    actor.id,
-                    by=actor.id,
-                    client_info=client_info,
-                    detail=f"client {client.id}",
-                )
+            actor = await self.authorize_admin(work, caller)
             await work.clients.add(client)
+            await self.authorize_admin.record(
+                work, actor, EventType.CLIENT_ADDED, detail=f"client {client.id}", client_info=client_info
+            )
         return client, secret

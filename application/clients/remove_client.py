@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.administration.authorize_admin import AuthorizeAdmin
-from application.audit import Audit
 from application.repositories import UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -17,7 +16,6 @@ class RemoveClient:
 
     begin: UnitOfWorkFactory
     authorize_admin: AuthorizeAdmin
-    audit: Audit
 
     async def __call__(
         self, client_id: UUID, *, caller: AccessToken | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
@@ -25,15 +23,10 @@ class RemoveClient:
         """Return False if there is no such client. Its secret is refused from the next request on. Raises the
         refusals of `AuthorizeAdmin` for a `caller`."""
         async with self.begin() as work:
-            actor = None if caller is None else await self.authorize_admin(work, caller)
+            actor = await self.authorize_admin(work, caller)
             removed = await work.clients.remove(client_id)
-            if removed and actor is not None:
-                await self.audit.record(
-                    work,
-                    EventType.CLIENT_REMOVED,
-                    actor.id,
-                    by=actor.id,
-                    client_info=client_info,
-                    detail=f"client {client_id}",
+            if removed:
+                await self.authorize_admin.record(
+                    work, actor, EventType.CLIENT_REMOVED, detail=f"client {client_id}", client_info=client_info
                 )
         return removed

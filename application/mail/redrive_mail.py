@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.administration.authorize_admin import AuthorizeAdmin
-from application.audit import Audit
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
 from domain.audit import EventType
@@ -18,7 +17,6 @@ class RedriveMail:
 
     begin: UnitOfWorkFactory
     authorize_admin: AuthorizeAdmin
-    audit: Audit
     clock: Clock
 
     async def __call__(
@@ -26,15 +24,10 @@ class RedriveMail:
     ) -> bool:
         """Return False if no parked mail has that id. Raises the refusals of `AuthorizeAdmin` for a `caller`."""
         async with self.begin() as work:
-            actor = None if caller is None else await self.authorize_admin(work, caller)
+            actor = await self.authorize_admin(work, caller)
             redriven = await work.outbox.redrive(mail_id, now=self.clock())
-            if redriven and actor is not None:
-                await self.audit.record(
-                    work,
-                    EventType.MAIL_REDRIVEN,
-                    actor.id,
-                    by=actor.id,
-                    client_info=client_info,
-                    detail=f"mail {mail_id}",
+            if redriven:
+                await self.authorize_admin.record(
+                    work, actor, EventType.MAIL_REDRIVEN, detail=f"mail {mail_id}", client_info=client_info
                 )
         return redriven
