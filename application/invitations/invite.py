@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.audit import Audit
-from application.factors.require_fresh import RequireFresh
+from application.factors.require_fresh import LockCaller
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWork, UnitOfWorkFactory
@@ -25,7 +25,7 @@ class Invite:
 
     begin: UnitOfWorkFactory
     rate_limiter: RateLimiter
-    require_fresh: RequireFresh
+    lock_caller: LockCaller
     registration: RegistrationMode
     audit: Audit
     mail: MailQueue
@@ -41,11 +41,9 @@ class Invite:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> Invitation:
         """Raises `registration_closed`, `email_invalid`, `email_taken`, `forbidden`, `role_required`,
-        `step_up_required` or `rate_limited`."""
+        `step_up_required`, `token_revoked` or `rate_limited`."""
         self.registration.require_invitations()
         email = normalize_email(email)
-        if role is not Role.MEMBER:
-            await self.require_fresh(caller, only_with_factor=True)
         reservation = await self.rate_limiter.acquire(invitation_bucket(email))
         try:
             async with self.begin() as work:
@@ -62,6 +60,8 @@ class Invite:
             raise role_required(Role.MODERATOR)
         if not can_invite(inviter, role):
             raise Refusal(ErrorCode.FORBIDDEN, "Only admins can invite to a role above member.")
+        if role is not Role.MEMBER:
+            await self.lock_caller.check(work, caller, inviter)
         holder = await work.users.by_email(email)
         if holder is not None and holder.verified:
             raise email_taken()

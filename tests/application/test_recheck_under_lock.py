@@ -78,6 +78,7 @@ ADMIN_ACTS: dict[str, Callable[[World, AccessToken, User], Awaitable[object]]] =
     "role": lambda world, caller, user: world.change_user(caller, user.id, role=Role.MODERATOR),
     "delete": lambda world, caller, user: world.delete_user(caller, user.id),
     "reset factors": lambda world, caller, user: world.reset_factors(caller, user.id),
+    "invite": lambda world, caller, _: world.invite(caller, email="new@example.org", role=Role.MODERATOR),
 }
 
 
