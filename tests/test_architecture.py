@@ -170,6 +170,7 @@ CALLABLES = {
     "PostgresStore": "its begin is the callable Begin",
     "PurposeSigner": "what signs links and challenges",
     "Rows": "what the memory adapters share",
+    "SealedText": "what authenticates cookies and refresh tokens",
     "ZxcvbnWordlist": "the callable that a password policy asks",
 }
 

@@ -16,7 +16,7 @@ class ItsDangerousRefreshCodec(RefreshTokenCodec):
     """`secrets` go from newest to oldest: the first signs, all verify. Raises ValueError for one below 32 bytes."""
 
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
-        self._sealed = SealedText.of(secrets=secrets, salt="latchkey.refresh", size=_BODY.size)
+        self._sealed = SealedText(secrets=secrets, salt="latchkey.refresh", size=_BODY.size)
 
     def encode(self, token: RefreshToken) -> str:
         return self._sealed.seal(_BODY.pack(token.session_id.bytes, token.generation))
