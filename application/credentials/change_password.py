@@ -77,8 +77,6 @@ class ChangePassword(Generic[Result]):
             locked_user = next((one for one in await work.users.lock(user.id) if one.id == user.id), None)
             if locked_user is None or locked_user.credential_version != user.credential_version:
                 raise _wrong_password()
-            if locked_user.disabled:
-                raise account_disabled()
             current = await self.lock_caller.check(work, caller, locked_user)
             session = Session.opened(
                 id=self.new_id(),

@@ -56,7 +56,9 @@ class LockCaller:
         return user, session
 
     async def check(self, work: UnitOfWork, caller: AccessToken, user: User) -> Session:
-        """The same for a caller who is locked already and not disabled. Only users with a factor must be fresh."""
+        """The same for a caller who is locked already. Only users with a factor must be fresh."""
+        if user.disabled:
+            raise account_disabled()
         session = await self._session(work, caller)
         if user.factors:
             self._require_fresh(caller, user)

@@ -15,7 +15,7 @@ from domain.email_change import EmailChange
 from domain.outbox import MailKind
 from domain.rate_limit_buckets import email_change_reserve, mail_network_buckets, mail_recipient_buckets
 from domain.rate_limits import Limit
-from domain.refusals import ErrorCode, Refusal, account_disabled, earliest_retry, incorrect_password, token_revoked
+from domain.refusals import ErrorCode, Refusal, earliest_retry, incorrect_password, token_revoked
 from domain.tokens import AccessToken
 from domain.user import User
 
@@ -65,8 +65,6 @@ class ChangeEmail:
             locked_user = next((one for one in await work.users.lock(user.id) if one.id == user.id), None)
             if locked_user is None or locked_user.credential_version != user.credential_version:
                 raise incorrect_password()
-            if locked_user.disabled:
-                raise account_disabled()
             await self.lock_caller.check(work, caller, locked_user)
             await work.email_changes.add(change)
             letters = {MailKind.CONFIRM_EMAIL: address}

@@ -12,7 +12,7 @@ from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.deletion import UNDO
 from domain.email_change import undoable_until
-from domain.refusals import account_disabled, incorrect_password, token_revoked
+from domain.refusals import incorrect_password, token_revoked
 from domain.tokens import AccessToken
 
 
@@ -41,8 +41,6 @@ class DeleteMe:
             locked_user = next((one for one in locked_users if one.id == user.id), None)
             if locked_user is None or locked_user.credential_version != user.credential_version:
                 raise incorrect_password()
-            if locked_user.disabled:
-                raise account_disabled()
             await self.lock_caller.check(work, caller, locked_user)
             # The owner must be able to undo a thief's deletion. An unverified user may have been moved away from a
             # verified address by the thief.
