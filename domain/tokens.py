@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 from uuid import UUID
 
 from domain.authentication import PASSWORD_AT_UNKNOWN_TIME, AssuranceLevel, Authentication
 from domain.refusals import ErrorCode, Refusal, role_required, step_up_required
 from domain.role import Role
+from domain.session import Session
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,20 @@ class AccessToken:
     expires_at: datetime
     authentication: Authentication = PASSWORD_AT_UNKNOWN_TIME
     extra_id: UUID | None = None
+
+    @classmethod
+    def of(cls, session: Session, user: User, *, issued_at: datetime, until: datetime) -> Self:
+        """The token of the session at its generation, until then or until the session expires."""
+        return cls(
+            user_id=user.id,
+            session_id=session.id,
+            generation=session.generation,
+            role=user.role,
+            verified=user.verified,
+            issued_at=issued_at,
+            expires_at=min(until, session.expires_at),
+            authentication=session.authentication,
+        )
 
     def require(self, role: Role) -> None:
         """Raises `not_verified` or `role_required`. Unverified users hold no role."""

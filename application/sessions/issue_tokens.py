@@ -1,7 +1,7 @@
 """Issue the token pair of a session at its current generation. Deterministic: repeated calls return the same pair."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from application.ports import AccessTokenCodec, Clock, NewId, RefreshTokenCodec
@@ -22,23 +22,14 @@ class IssueTokens:
 
     def __call__(self, session: Session, user: User) -> TokenPair:
         now = self.clock()
-        expires_at = min(session.rotated_at + self.lifetimes.access, session.expires_at)
-        access = AccessToken(
-            user_id=user.id,
-            session_id=session.id,
-            generation=session.generation,
-            role=user.role,
-            verified=user.verified,
-            issued_at=session.rotated_at,
-            expires_at=expires_at,
-            authentication=session.authentication,
-        )
+        issued_at = session.rotated_at
+        access = AccessToken.of(session, user, issued_at=issued_at, until=issued_at + self.lifetimes.access)
         return TokenPair(
             access_token=self.access_codec.encode(access),
             refresh_token=self.refresh_codec.encode(
                 RefreshToken(session_id=session.id, generation=session.generation)
             ),
-            expires_in=_seconds(expires_at - now),
+            expires_in=_seconds(access.expires_at - now),
             refresh_expires_in=_seconds(session.expires_at - now),
             session_id=session.id,
         )
@@ -49,21 +40,16 @@ class IssueTokens:
         """An access token of that generation of the session, for another authentication. It expires when that is no
         longer fresh."""
         now = self.clock()
-        expires_at = min(authentication.at + min(self.step_up_ttl, self.lifetimes.access), session.expires_at)
-        token = AccessToken(
-            user_id=user.id,
-            session_id=session.id,
+        until = authentication.at + min(self.step_up_ttl, self.lifetimes.access)
+        token = replace(
+            AccessToken.of(session, user, issued_at=now, until=until),
             generation=generation,
-            role=user.role,
-            verified=user.verified,
-            issued_at=now,
-            expires_at=expires_at,
             authentication=authentication,
             extra_id=self.new_id(),
         )
         return SteppedUpToken(
             access_token=self.access_codec.encode(token),
-            expires_in=_seconds(expires_at - now),
+            expires_in=_seconds(token.expires_at - now),
             authentication=authentication,
         )
 

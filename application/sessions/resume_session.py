@@ -27,13 +27,4 @@ class ResumeSession:
         session, user = found
         if not (secret is None or session.has_secret(secret)) or not session.alive(now) or user.disabled:
             raise token_revoked()
-        return AccessToken(
-            user_id=user.id,
-            session_id=session.id,
-            generation=session.generation,
-            role=user.role,
-            verified=user.verified,
-            issued_at=now,
-            expires_at=min(now + self.lifetimes.access, session.expires_at),
-            authentication=session.authentication,
-        )
+        return AccessToken.of(session, user, issued_at=now, until=now + self.lifetimes.access)
