@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
+_LENGTH = 1000
 _RANGES = 32
 """Browsers send up to ten."""
 _RANGE = re.compile(
@@ -12,6 +14,12 @@ _RANGE = re.compile(
 
 def negotiate(accept_language: str, available: Sequence[str]) -> str:
     """One of `available`, whose first one is the default. Ignores what is malformed."""
+    return _negotiate(accept_language[:_LENGTH], tuple(available))
+
+
+@lru_cache(maxsize=256)
+def _negotiate(accept_language: str, available: tuple[str, ...]) -> str:
+    """Most browsers send one of a few values."""
     ranges = list(_ranges(accept_language))
     weights = {language: _weight(language.lower(), ranges) for language in available}
     best = max(available, key=weights.__getitem__)
@@ -20,7 +28,7 @@ def negotiate(accept_language: str, available: Sequence[str]) -> str:
 
 def _ranges(text: str) -> Iterator[tuple[str, float]]:
     """The language ranges in lower case with their qualities, in their order."""
-    for part in text[:1000].lower().split(",", _RANGES)[:_RANGES]:
+    for part in text.lower().split(",", _RANGES)[:_RANGES]:
         if match := _RANGE.fullmatch(part):
             yield match[1], float(match[2] or 1)
 

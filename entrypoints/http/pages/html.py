@@ -1,7 +1,6 @@
 """HTML pages: templates with autoescaping in the reader's language, and a Content-Security-Policy for each page."""
 
 import hashlib
-import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,6 @@ from entrypoints.http.identify import AccessChecks
 from entrypoints.http.pages.environment import page_environment
 from entrypoints.http.pages.style import StyleSheet
 from entrypoints.http.request import AnyRequest, preferred_language
-
-_STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 ENGLISH = "en"
 """The language of pages for developers."""
@@ -77,9 +73,9 @@ class Pages:
         script may call that origin. Browsers hold redirects after a form to the same rule, so it names the origin of
         `leads_to`, a URL to which a form leads in the end."""
         text = self._environments[language].get_template(template).render(values, root=root)
-        styles = " ".join(["'self'", _digests(_STYLE, text)]).strip()
+        styles, scripts = " ".join(["'self'", *_digests("style", text)]), " ".join(_digests("script", text))
         parts = ["default-src 'none'", f"style-src {styles}", "img-src 'self'"]
-        parts += [f"script-src {_digests(_SCRIPT, text)}"] if "<script>" in text else []
+        parts += [f"script-src {scripts}"] if scripts else []
         parts += ["connect-src 'self'"] if connects else []
         parts += ["frame-src 'self'"] if "<iframe" in text else []
         forms = " ".join(["form-action 'self'", *([] if leads_to is None else [_origin(leads_to)])])
@@ -142,7 +138,8 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _digests(element: re.Pattern[str], text: str) -> str:
+def _digests(element: str, text: str) -> list[str]:
     """The CSP hashes of the inline elements of a page."""
-    digests = {b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in element.findall(text)}
-    return " ".join(f"'sha256-{digest}'" for digest in sorted(digests))
+    contents = (piece.partition(f"</{element}>")[0] for piece in text.split(f"<{element}>")[1:])
+    digests = {b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in contents}
+    return [f"'sha256-{digest}'" for digest in sorted(digests)]
