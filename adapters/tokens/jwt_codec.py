@@ -181,9 +181,8 @@ def _jti(token: AccessToken) -> str:
 
 
 def _extra_id(jti: str) -> UUID | None:
-    _, _, rest = jti.partition(".")
-    _, _, extra_id = rest.partition(".")
-    return UUID(extra_id) if extra_id else None
+    further = jti.split(".")[2:]
+    return UUID(further[0]) if further else None
 
 
 def _authentication(claims: dict[str, Any]) -> Authentication:

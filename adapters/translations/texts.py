@@ -10,7 +10,7 @@ from babel.units import format_unit
 from application.texts.ports import Texts
 from domain.device import describe_device
 
-_REGIONS = {"en": "en_GB"}
+_REGIONS = {"en": "en-GB"}
 """English for everybody: the day before the month, and 24 hours."""
 
 
@@ -21,12 +21,11 @@ class GettextTexts(Texts):
     def __init__(self, language: str, messages: gettext.NullTranslations) -> None:
         self.language = language
         self._messages = messages
-        self._locale = Locale.parse(_REGIONS.get(language, language), sep="-" if "-" in language else "_")
+        self._locale = _locale(_REGIONS.get(language, language))
 
     @property
     def name(self) -> str:
-        locale = Locale.parse(self.language, sep="-" if "-" in self.language else "_")
-        return locale.get_display_name() or self.language
+        return _locale(self.language).get_display_name() or self.language
 
     def gettext(self, message: str, /) -> str:
         return self._messages.gettext(message) if message else ""  # "" is the header of a catalogue
@@ -55,3 +54,7 @@ class GettextTexts(Texts):
 
     def _amount(self, count: int, unit: str) -> str:
         return format_unit(count, f"duration-{unit}", locale=self._locale)
+
+
+def _locale(language: str) -> Locale:
+    return Locale.parse(language, sep="-")
