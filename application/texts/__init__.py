@@ -1,1 +1,1 @@
-"""Outgoing mail."""
+"""Texts in the language of their reader."""

@@ -29,7 +29,7 @@ async def test_mails_about_additions_are_bounded_for_a_user_and_day(world: World
     await flood(owner, before=1)
     version, mails = owner.stored.factor_version, len(queued_mails(world, MailKind.FACTOR_ADDED))
     assert mails == DAY
-    for one in (owner, other):  # another session is no way around it
+    for one in (owner, other):  # another session shares the limit
         with refused(ErrorCode.RATE_LIMITED):
             await world.replace_recovery_codes(one.caller)
     for kind in (PASSKEY, TOTP):
