@@ -12,7 +12,7 @@ from tests.benchmarks.harness.rig import bench_rig, reference
 from tests.benchmarks.harness.table import report, report_missing
 from tests.benchmarks.harness.wrk import Load, cookie_script, token_script, wrk
 from tests.support.service import PASSWORD, Client, unique_email
-from tests.support.web_visitor import cookie_of
+from tests.support.visitor import cookie_of
 
 ROUNDS, PEOPLE = 3, 64
 RATIO_TO_BARE, RATIO_TO_REFERENCE = (

@@ -4,8 +4,9 @@ import re
 
 import httpx
 
+from tests.support.page import Document
 from tests.support.service import PASSWORD, Service, eventually, unique_email
-from tests.support.visitor import Document, Visitor
+from tests.support.visitor import Visitor
 
 NEW_PASSWORD = "a long walk to the lighthouse"
 

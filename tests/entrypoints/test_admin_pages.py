@@ -6,9 +6,10 @@ import re
 import httpx
 
 from domain.role import Role
+from tests.support.page import Document
 from tests.support.service import PASSWORD, Service, eventually, unique_email
 from tests.support.sweeping import fetch
-from tests.support.visitor import Document, Visitor
+from tests.support.visitor import Visitor
 
 INVITATIONS = "/users/invitations"
 

@@ -12,9 +12,10 @@ from entrypoints.http.cross_site import SESSION_TOKEN
 from entrypoints.http.guard import policy_of
 from entrypoints.http.identify import Credential
 from tests.support.in_process import GOOD, inside
+from tests.support.page import SAME_ORIGIN
 from tests.support.service import Service, code
 from tests.support.sweeping import stored_rows
-from tests.support.web_visitor import SAME_ORIGIN, STEP_UP, cookie_of, sign_in, visitor
+from tests.support.visitor import STEP_UP, Visitor, cookie_of, sign_in
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 FOREIGN: list[dict[str, str]] = [
@@ -103,22 +104,21 @@ def test_old_browser_is_known_by_its_origin(service: Service) -> None:
 
 
 def test_session_token_is_a_bearer_and_ends_with_the_session(service: Service) -> None:
-    with visitor(service.url) as browser:
-        email = service.user("visitor")
-        sign_in(browser, email)
-        tokens = [browser.post(SESSION_TOKEN).json() for _ in range(3)]
-        assert {token["expires_in"] for token in tokens} == {600}
-        assert len({token["access_token"] for token in tokens}) == 3
-        api = service.client()
-        api.headers["Authorization"] = f"Bearer {tokens[0]['access_token']}"
-        me = api.get("/v1/me")
-        assert (me.status_code, me.json()["email"]) == (200, email)
-        [current] = [one for one in api.get("/v1/sessions").json()["items"] if one["current"]]
-        assert browser.post("/sign-out").status_code == 303
-        assert code(api.get("/v1/me")) == "token_revoked"
-        assert code(browser.post(SESSION_TOKEN)) == "token_missing"
-        again = service.client().log_in(email)
-        assert current["id"] not in {one["id"] for one in again.get("/v1/sessions").json()["items"]}
+    email = service.user("visitor")
+    browser = Visitor(service).sign_in(email)
+    tokens = [browser.post(SESSION_TOKEN).json() for _ in range(3)]
+    assert {token["expires_in"] for token in tokens} == {600}
+    assert len({token["access_token"] for token in tokens}) == 3
+    api = service.client()
+    api.headers["Authorization"] = f"Bearer {tokens[0]['access_token']}"
+    me = api.get("/v1/me")
+    assert (me.status_code, me.json()["email"]) == (200, email)
+    [current] = [one for one in api.get("/v1/sessions").json()["items"] if one["current"]]
+    assert browser.post("/sign-out").status_code == 303
+    assert code(api.get("/v1/me")) == "token_revoked"
+    assert code(browser.post(SESSION_TOKEN)) == "token_missing"
+    again = service.client().log_in(email)
+    assert current["id"] not in {one["id"] for one in again.get("/v1/sessions").json()["items"]}
 
 
 def test_session_token_takes_no_bearer(service: Service) -> None:

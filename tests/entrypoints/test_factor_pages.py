@@ -10,10 +10,11 @@ import pytest
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.factor_owner import on_another_device
 from tests.support.in_process import inside
+from tests.support.page import SAME_ORIGIN, Document
 from tests.support.service import PASSWORD, Service, unique_email
 from tests.support.sweeping import stored_rows
 from tests.support.totp_app import TotpApp
-from tests.support.visitor import FROM_A_PAGE, Document, Visitor
+from tests.support.visitor import Visitor
 
 RECOVERY_CODE = re.compile(r"(?:[A-Z2-7]{4}-){5}[A-Z2-7]{4}")
 SECRET = re.compile(r"<code>((?:[A-Z2-7]{4} ?)+)</code>")
@@ -153,7 +154,7 @@ async def test_last_factor_stays_where_the_role_needs_one(service: Service) -> N
     someone.step_up(totp=app.code())
     cookies = {"Cookie": "; ".join(f"{name}={value}" for name, value in someone.client.cookies.items())}
     async with inside(service, LATCHKEY_REQUIRE_FACTOR="member") as client:
-        refused = Document(await client.post(path, headers=FROM_A_PAGE | cookies))
+        refused = Document(await client.post(path, headers=SAME_ORIGIN | cookies))
     assert refused.answer.status_code == 403
     assert refused.alerts == ["Your role requires a factor. Add another one before you remove this one."]
 

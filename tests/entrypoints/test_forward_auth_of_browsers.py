@@ -8,9 +8,10 @@ import pytest
 
 from domain.role import Role
 from tests.support.in_process import inside
+from tests.support.page import SAME_ORIGIN
 from tests.support.service import PASSWORD, Service, code
 from tests.support.totp_app import TotpApp, add_totp
-from tests.support.web_visitor import COOKIE, SAME_ORIGIN, STEP_UP, cookie_of
+from tests.support.visitor import COOKIE, STEP_UP, cookie_of
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,10 @@ from domain.role import Role
 from entrypoints.http.endpoint import PAGE
 from entrypoints.http.guard import policy_of
 from tests.support.in_process import inside
+from tests.support.page import SAME_ORIGIN
 from tests.support.service import PASSWORD, Service
 from tests.support.sweeping import SAMPLES, stored_rows
-from tests.support.visitor import FROM_A_PAGE, Visitor
+from tests.support.visitor import Visitor
 
 _PARAMETER = re.compile(r"\{\w+\}")
 ENROLMENT = {
@@ -48,7 +49,7 @@ def test_every_page_sends_people_without_a_live_cookie_to_sign_in(service: Servi
     for method, template in pages:
         path = _PARAMETER.sub(str(uuid4()), template)
         for kind, cookie in dead.items():
-            headers = FROM_A_PAGE | ({"Cookie": f"latchkey={cookie}"} if cookie else {})
+            headers = SAME_ORIGIN | ({"Cookie": f"latchkey={cookie}"} if cookie else {})
             sent = forms if method == "POST" else None
             answer = someone.client.request(method, path, data=sent, headers=headers)
             assert answer.status_code == 303, (method, path, kind, answer.text)
@@ -63,17 +64,17 @@ def test_every_page_sends_people_without_a_live_cookie_to_sign_in(service: Servi
 async def test_person_who_must_have_a_factor_reaches_enrolment_alone(service: Service, application: Litestar) -> None:
     email = service.user("moderator", role=Role.MODERATOR)
     async with inside(service, LATCHKEY_REQUIRE_FACTOR="moderator") as client:
-        answer = await client.post("/sign-in", data={"login": email, "password": PASSWORD}, headers=FROM_A_PAGE)
+        answer = await client.post("/sign-in", data={"login": email, "password": PASSWORD}, headers=SAME_ORIGIN)
         assert answer.status_code == 303
         before = await asyncio.to_thread(stored_rows, service)
         for method, template in private_pages(application):
             if template in ENROLMENT:
                 continue
             path = _PARAMETER.sub(str(uuid4()), template)
-            answer = await client.request(method, path, headers=FROM_A_PAGE)
+            answer = await client.request(method, path, headers=SAME_ORIGIN)
             assert answer.status_code == 303, (method, path, answer.text)
             assert urlsplit(answer.headers["location"]).path.endswith("account/factors")
         assert await asyncio.to_thread(stored_rows, service) == before
         for path in ("/account/factors", "/account/passkeys/new", "/account/totp", "/account/recovery-codes"):
             assert (await client.get(path)).status_code == 200, path
-        assert (await client.post("/sign-out", headers=FROM_A_PAGE)).status_code == 303
+        assert (await client.post("/sign-out", headers=SAME_ORIGIN)).status_code == 303

@@ -10,17 +10,10 @@ import pytest
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.factor_users import add_passkey
 from tests.support.in_process import inside
-from tests.support.page_forms import FROM_THE_PAGE, fill_in, form_with, forms
-from tests.support.service import PASSWORD, Client, Service, code, unique_email
+from tests.support.page import SAME_ORIGIN, Document, fill_in
+from tests.support.service import PASSWORD, Service, code, unique_email
 from tests.support.totp_app import add_totp
-
-
-def signed_in(service: Service, email: str) -> Client:
-    client = service.client()
-    answer = fill_in(client, client.get("/sign-in"), login=email, password=PASSWORD)
-    assert answer.status_code == 303, answer.text
-    return client
-
+from tests.support.visitor import Visitor
 
 # -- registration --------------------------------------------------------------------------------------
 
@@ -36,7 +29,7 @@ def test_person_registers_verifies_and_signs_in(service: Service) -> None:
     assert known.text == sent.text
     verified = client.post("/verify", data={"token": service.token(email)})
     assert "Your e-mail address is verified" in verified.text
-    signed_in(service, email)
+    Visitor(service).sign_in(email)
 
 
 def test_registration_form_shows_each_error_beside_its_field(service: Service) -> None:
@@ -46,7 +39,7 @@ def test_registration_form_shows_each_error_beside_its_field(service: Service) -
     assert refused.status_code == 422
     for name in ("email", "username", "password"):
         assert f'id="{name}-error" role="alert">' in refused.text
-    again = form_with(refused, "email").fields
+    again = Document(refused).form_with("email").fields
     assert (again["email"], again["username"], again["password"]) == ('<b>"', "a b", "")
     assert "<b>" not in refused.text
     assert "short" not in refused.text
@@ -68,7 +61,7 @@ async def test_register_page_says_that_registration_is_not_open(service: Service
     assert (page.status_code, refused.status_code) == (200, 403)
     for shown in (page, refused):
         assert f"<h1>{heading}</h1>" in shown.text
-        assert not forms(shown)
+        assert not Document(shown).forms
     assert not [other for other in others if "register" in other.text]
 
 
@@ -105,7 +98,7 @@ async def test_cookies_and_forms_of_an_installation_with_https(service: Service)
 
 
 def test_password_confirms_a_person_without_a_factor(service: Service) -> None:
-    client = signed_in(service, service.user("owner"))
+    client = Visitor(service).sign_in(service.user("owner")).client
     page = client.get("/confirm", params={"return_to": "/account/email"})
     wrong = fill_in(client, page, password="not the passphrase")
     assert (wrong.status_code, 'id="password-error" role="alert">Incorrect password.' in wrong.text) == (401, True)
@@ -130,11 +123,11 @@ def test_each_kind_of_factor_confirms(service: Service) -> None:
     second = fill_in(client, client.get("/sign-in"), login=member.email, password=PASSWORD)
     assert fill_in(client, second, recovery_code=added["recovery_codes"][0]).status_code == 303
     page = client.get("/confirm?return_to=/account/factors")
-    assert {name for form in forms(page) for name in form.fields} == {
+    assert {name for form in Document(page).forms for name in form.fields} == {
         *("challenge", "credential", "return_to", "totp", "recovery_code")
     }
-    form = form_with(page, "credential")
-    credential = json.dumps(device.get(json.loads(form.data["data-options"])))
+    form = Document(page).form_with("credential")
+    credential = json.dumps(device.get(json.loads(form.attributes["data-options"])))
     for name, wrong, right in (
         ("totp", app.wrong_code(), app.code()),
         ("recovery_code", "AAAA", added["recovery_codes"][1]),
@@ -148,6 +141,6 @@ def test_each_kind_of_factor_confirms(service: Service) -> None:
         assert done.headers["set-cookie"].startswith("latchkey-step-up=")
     again = fill_in(client, page, credential=credential)
     assert (again.status_code, "Start again." in again.text) == (400, True)
-    nothing = client.post("/confirm", data={"return_to": "/account"}, headers=FROM_THE_PAGE)
+    nothing = client.post("/confirm", data={"return_to": "/account"}, headers=SAME_ORIGIN)
     assert nothing.status_code == 400
     assert code(client.post("/confirm", data={"password": PASSWORD})) == "cross_site"

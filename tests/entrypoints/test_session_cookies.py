@@ -1,19 +1,9 @@
 """Cookies of sessions and step-ups that are planted, stolen from another session, or over."""
 
-import httpx
-
 from entrypoints.http.cross_site import SESSION_TOKEN
-from tests.support.service import Service, code, unique_email
-from tests.support.web_visitor import (
-    COOKIE,
-    SAME_ORIGIN,
-    STEP_UP,
-    cookie_of,
-    sign_in,
-    step_up_of,
-    visitor,
-    wait_for_the_next_second,
-)
+from tests.support.page import SAME_ORIGIN
+from tests.support.service import Service, code
+from tests.support.visitor import COOKIE, STEP_UP, cookie_of, step_up_of, wait_for_the_next_second
 
 
 def test_second_session_cookie_makes_neither_count(service: Service) -> None:
@@ -53,19 +43,3 @@ def test_step_up_counts_in_its_own_session_only(service: Service) -> None:
     client.post("/sign-out", headers=SAME_ORIGIN | {"Cookie": mine})
     over = client.get("/v1/forward-auth", headers={"Cookie": f"{mine}; {STEP_UP}={stepped}"})
     assert (over.status_code, over.json()["code"]) == (401, "token_revoked")
-
-
-def test_sign_in_opens_a_new_session_and_ends_the_former(service: Service) -> None:
-    """Session fixation: a cookie that an attacker planted is invalid after the sign-in."""
-    attacker, victim = service.user("attacker"), unique_email("victim")
-    service.user(victim)
-    with visitor(service.url) as browser:
-        sign_in(browser, attacker)
-        planted = browser.cookies[COOKIE]
-        sign_in(browser, victim)
-        assert browser.cookies[COOKIE] != planted
-        answer = service.client().get("/v1/forward-auth", headers={"Cookie": f"{COOKIE}={planted}"})
-        assert (answer.status_code, answer.json()["code"]) == (401, "token_revoked")
-        made_up = httpx.Cookies({COOKIE: "x" * 107})
-        browser.cookies = made_up
-        sign_in(browser, victim)

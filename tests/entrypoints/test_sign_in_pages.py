@@ -13,7 +13,7 @@ from entrypoints.container import Container
 from entrypoints.settings import load
 from tests.support.authenticator import SoftwareAuthenticator
 from tests.support.factor_users import add_passkey
-from tests.support.page_forms import FROM_THE_PAGE, fill_in, form_with, forms
+from tests.support.page import SAME_ORIGIN, Document, fill_in
 from tests.support.service import PASSWORD, Client, Service, code
 from tests.support.totp_app import TotpApp, add_totp
 
@@ -28,8 +28,9 @@ def target(answer: httpx.Response) -> str:
     return urljoin(str(answer.url), answer.headers["location"])
 
 
-def is_signed_in(client: httpx.Client, **cookies: str) -> bool:
-    headers = {**FROM_THE_PAGE, **({"Cookie": f"latchkey={cookies['latchkey']}"} if cookies else {})}
+def is_signed_in(client: httpx.Client, *, latchkey: str = "") -> bool:
+    """By the client's cookie, or by this one."""
+    headers = SAME_ORIGIN | ({"Cookie": f"latchkey={latchkey}"} if latchkey else {})
     return client.post("/v1/session/token", headers=headers).status_code == 200
 
 
@@ -65,7 +66,7 @@ def test_wrong_password_shows_the_form_again(service: Service) -> None:
         refused = sign_in(client, login, "not the passphrase at all", return_to="/account/events")
         assert refused.status_code == 401
         assert "set-cookie" not in refused.headers
-        form = form_with(refused, "login")
+        form = Document(refused).form_with("login")
         assert (form.fields["login"], form.fields["password"]) == (login, "")
         assert form.fields["return_to"] == "/account/events"
         assert 'role="alert">Incorrect login or password.' in refused.text
@@ -90,7 +91,7 @@ def test_second_factor_signs_in_after_the_right_password(service: Service) -> No
     client = browser(service)
     step = sign_in(client, email, return_to="/account/events")
     assert (step.status_code, "set-cookie" in step.headers) == (200, False)
-    assert {name for form in forms(step) for name in form.fields} == {
+    assert {name for form in Document(step).forms for name in form.fields} == {
         *("challenge", "return_to", "factors", "totp", "recovery_code")
     }
     wrong = fill_in(client, step, totp=app.wrong_code())
@@ -114,19 +115,19 @@ def test_passkey_as_second_factor_and_alone(service: Service) -> None:
     add_passkey(member, device)
     client = browser(service)
     step = sign_in(client, member.email, return_to="/account/events")
-    form = form_with(step, "credential")
-    assert form.data["data-passkey"] == "get"
-    assert "hidden" in form.data
+    form = Document(step).form_with("credential")
+    assert form.attributes["data-passkey"] == "get"
+    assert "hidden" in form.attributes
     wrong = fill_in(client, step, credential='{"rawId": "AA"}')
-    assert (wrong.status_code, form_with(wrong, "credential").fields) == (401, form.fields)
-    credential = json.dumps(device.get(json.loads(form.data["data-options"])))
+    assert (wrong.status_code, Document(wrong).form_with("credential").fields) == (401, form.fields)
+    credential = json.dumps(device.get(json.loads(form.attributes["data-options"])))
     assert target(fill_in(client, wrong, credential=credential)) == f"{service.url}/account/events"
     assert is_signed_in(client)
 
     alone = browser(service)
     page = alone.get("/sign-in", params={"return_to": "/account/events"})
-    form = form_with(page, "credential")
-    offered = alone.post(urljoin(service.url, form.data["data-url"])).json()
+    form = Document(page).form_with("credential")
+    offered = alone.post(urljoin(service.url, form.attributes["data-url"])).json()
     answer = {"challenge": offered["challenge"], "credential": json.dumps(device.get(offered["options"]))}
     for credential in ("", "[]", "{", '{"rawId": "AA"}'):
         refused = fill_in(alone, page, **answer | {"credential": credential})
@@ -147,16 +148,16 @@ def test_used_or_expired_challenge_leads_back_to_the_start(service: Service) -> 
     challenges = container.challenges()
     made = challenges.new(ChallengePurpose.LOGIN)
     expired = challenges.sign(replace(made, issued_at=made.issued_at - LIFETIME))
-    form = form_with(step, "recovery_code")
+    form = Document(step).form_with("recovery_code")
     for challenge in (form.fields["challenge"], "forged", expired):
         again = client.post(
-            form.action, data=form.fields | {"challenge": challenge, "recovery_code": codes[0]}, headers=FROM_THE_PAGE
+            form.action, data=form.fields | {"challenge": challenge, "recovery_code": codes[0]}, headers=SAME_ORIGIN
         )
         assert target(again) == f"{service.url}/sign-in?done=expired&return_to=%2Faccount%2Fevents"
         assert "set-cookie" not in again.headers
     shown = browser(service).get(target(again))
     assert "Please sign in again." in shown.text
-    assert form_with(shown, "login").fields["return_to"] == "/account/events"
+    assert Document(shown).form_with("login").fields["return_to"] == "/account/events"
     for path in ("/sign-in/factor", "/sign-in/passkey"):
         assert target(client.get(path)) == f"{service.url}/sign-in"
 
@@ -173,11 +174,15 @@ def test_sign_in_opens_a_new_session_and_ends_the_old_one(service: Service) -> N
     sign_in(client, service.user("victim"), switch="1")
     second = client.cookies["latchkey"]
     assert planted != second
-    assert not is_signed_in(browser(service), latchkey=planted)
+    over = browser(service).get("/v1/forward-auth", headers={"Cookie": f"latchkey={planted}"})
+    assert (over.status_code, over.json()["code"]) == (401, "token_revoked")
     fill_in(client, sign_in(client, email, switch="1"), totp=app.code())
     assert client.cookies["latchkey"] not in {planted, second}
     assert not is_signed_in(browser(service), latchkey=second)
     assert is_signed_in(client)
+    client.cookies.clear()
+    client.cookies.set("latchkey", "x" * 107)
+    assert target(sign_in(client, service.user("careless"))) == f"{service.url}/account"
 
 
 def test_signed_in_person_is_not_sent_on_without_a_click(service: Service) -> None:
@@ -195,7 +200,7 @@ def test_sign_out_ends_the_session_and_clears_the_cookies(service: Service) -> N
     client = browser(service)
     sign_in(client, service.user("visitor"))
     cookie = client.cookies["latchkey"]
-    answer = client.post("/sign-out", headers=FROM_THE_PAGE)
+    answer = client.post("/sign-out", headers=SAME_ORIGIN)
     assert target(answer) == f"{service.url}/sign-in?done=signed_out"
     assert answer.headers["clear-site-data"] == '"cookies"'
     cleared = answer.headers.get_list("set-cookie")
@@ -204,7 +209,7 @@ def test_sign_out_ends_the_session_and_clears_the_cookies(service: Service) -> N
     assert not is_signed_in(browser(service), latchkey=cookie)
     assert "You are signed out." in client.get(target(answer)).text
     client.cookies.set("latchkey", cookie)
-    again = client.post("/sign-out", headers=FROM_THE_PAGE)
+    again = client.post("/sign-out", headers=SAME_ORIGIN)
     assert target(again).endswith("/sign-in?done=signed_out")
     assert len(again.headers.get_list("set-cookie")) == 2
 

@@ -9,9 +9,10 @@ import asyncpg
 import httpx
 
 from domain.role import Role
+from tests.support.page import Document
 from tests.support.service import Service, unique_email
 from tests.support.sweeping import fetch
-from tests.support.visitor import Document, Visitor
+from tests.support.visitor import Visitor
 
 ACTS = ("role", "disable", "enable", "sign-out", "reset-factors", "delete")
 

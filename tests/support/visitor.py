@@ -1,84 +1,16 @@
-"""A person at a browser without scripts: opens pages, and submits their forms as they are."""
+"""A person at a browser without scripts, over plain HTTP: cookies, pages and forms."""
 
+import re
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from urllib.parse import urljoin
 
 import httpx
 
+from entrypoints.http.cross_site import SESSION_TOKEN
+from tests.support.page import SAME_ORIGIN, Document, Form
 from tests.support.service import PASSWORD, Service
 
-FROM_A_PAGE = {"Sec-Fetch-Site": "same-origin"}
-
-
-@dataclass
-class Form:
-    method: str
-    action: str
-    fields: dict[str, str] = field(default_factory=dict)
-
-
-class Document(HTMLParser):
-    """The text, links, forms and field errors of a page. `notes` maps the id of each element to its text."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        super().__init__()
-        self.answer = answer
-        self.forms: list[Form] = []
-        self.links: list[str] = []
-        self.described: dict[str, str] = {}
-        self.notes: dict[str, str] = {}
-        self.alerts: list[str] = []
-        self.heading = ""
-        self.text = ""
-        self._open: list[tuple[str, dict[str, str]]] = []
-        self._select = ""
-        self.feed(answer.text)
-
-    def handle_starttag(self, tag: str, given: list[tuple[str, str | None]]) -> None:
-        attributes = {name: value or "" for name, value in given}
-        if tag == "form":
-            self.forms.append(
-                Form(attributes.get("method", "get"), urljoin(str(self.answer.url), attributes["action"]))
-            )
-        if tag == "a":
-            self.links.append(urljoin(str(self.answer.url), attributes["href"]))
-        if tag == "input" and "name" in attributes and self.forms:
-            self.forms[-1].fields[attributes["name"]] = attributes.get("value", "")
-            self.described[attributes["name"]] = attributes.get("aria-describedby", "")
-        if tag == "select":
-            self._select = attributes["name"]
-            self.described[self._select] = attributes.get("aria-describedby", "")
-        if tag == "option" and (self._select not in self.forms[-1].fields or "selected" in attributes):
-            self.forms[-1].fields[self._select] = attributes["value"]
-        if tag not in {"input", "meta", "link", "br"}:
-            self._open.append((tag, attributes))
-
-    def handle_endtag(self, tag: str) -> None:
-        while self._open and self._open.pop()[0] != tag:
-            pass
-
-    def handle_data(self, data: str) -> None:
-        if any(tag in {"style", "script"} for tag, _ in self._open):
-            return
-        self.text += data
-        for tag, attributes in self._open:
-            if "id" in attributes:
-                self.notes[attributes["id"]] = self.notes.get(attributes["id"], "") + data
-            if attributes.get("role") == "alert":
-                self.alerts.append(data)
-            if tag == "h1":
-                self.heading += data
-
-    def error_of(self, name: str) -> str:
-        """The error that belongs to a field, for screen readers too."""
-        return self.notes.get(f"{name}-error", "") if f"{name}-error" in self.described[name] else ""
-
-    def form(self, path: str) -> Form:
-        """The only form that posts to a path."""
-        (form,) = (one for one in self.forms if httpx.URL(one.action).path == path)
-        return form
+COOKIE, STEP_UP = "latchkey", "latchkey-step-up"
 
 
 class Visitor:
@@ -90,16 +22,13 @@ class Visitor:
 
     def sign_in(self, email: str, password: str = PASSWORD) -> "Visitor":
         self.email = email
-        answer = self.client.post("/sign-in", data={"login": email, "password": password}, headers=FROM_A_PAGE)
-        assert answer.status_code == 303, answer.text
+        sign_in(self.client, email, password)
         return self
 
     def step_up(self, **factor: str) -> "Visitor":
         """As the page that asks for confirmation does, which sets this cookie."""
-        token = self.post("/v1/session/token").json()["access_token"]
-        headers = FROM_A_PAGE | {"Authorization": f"Bearer {token}"}
-        answer = self.client.post("/v1/step-up", json=factor, headers=headers)
-        self.client.cookies.set("latchkey-step-up", answer.json()["access_token"])
+        cookie = f"{COOKIE}={self.client.cookies[COOKIE]}"
+        self.client.cookies.set(STEP_UP, step_up_of(self.service, cookie, **factor))
         return self
 
     def open(self, path: str, *, status: int = 200) -> Document:
@@ -108,7 +37,7 @@ class Visitor:
         return Document(answer)
 
     def post(self, path: str, fields: Mapping[str, str] | None = None) -> httpx.Response:
-        return self.client.post(path, data=fields or {}, headers=FROM_A_PAGE)
+        return self.client.post(path, data=fields or {}, headers=SAME_ORIGIN)
 
     def submit(self, path: str, *, on: str = "", status: int = 200, **fields: str) -> Document:
         """Open the page `on`, else `path` itself, submit its form for `path`, and follow the redirect."""
@@ -116,6 +45,35 @@ class Visitor:
 
     def send(self, form: Form, *, status: int = 200, **fields: str) -> Document:
         assert set(fields) <= set(form.fields)
-        answer = self.client.post(form.action, data=form.fields | fields, headers=FROM_A_PAGE, follow_redirects=True)
+        answer = self.client.post(form.action, data=form.fields | fields, headers=SAME_ORIGIN, follow_redirects=True)
         assert answer.status_code == status, (answer.status_code, answer.url, answer.text)
         return Document(answer)
+
+
+def sign_in(client: httpx.Client, email: str, password: str = PASSWORD) -> httpx.Response:
+    answer = client.post("/sign-in", data={"login": email, "password": password}, headers=SAME_ORIGIN)
+    assert answer.status_code == 303, answer.text
+    return answer
+
+
+def cookie_of(url: str, email: str) -> str:
+    """The cookie of a new session, for requests with headers of their own."""
+    with httpx.Client(base_url=url, timeout=30) as client:
+        cookies = sign_in(client, email).headers.get_list("set-cookie")
+    [cookie] = [cookie for cookie in cookies if re.match(r"(__Host-)?latchkey=", cookie)]
+    return cookie.partition(";")[0]
+
+
+def step_up_of(service: Service, cookie: str, **factor: str) -> str:
+    """The value of the cookie of a step-up, by the password if no factor is given."""
+    token = service.client().post(SESSION_TOKEN, headers=SAME_ORIGIN | {"Cookie": cookie}).json()["access_token"]
+    bearer = {"Authorization": f"Bearer {token}"}
+    answer = service.client().post("/v1/step-up", json=factor or {"password": PASSWORD}, headers=bearer)
+    assert answer.status_code == 200, answer.text
+    text: str = answer.json()["access_token"]
+    return text
+
+
+def wait_for_the_next_second(moment: int) -> None:
+    """Times in tokens are whole seconds."""
+    time.sleep(max(0, moment + 1 - time.time()))

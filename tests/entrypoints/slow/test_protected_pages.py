@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from tests.support.browser import Browser
 from tests.support.proxies import Proxy, caddy, nginx
 from tests.support.service import PASSWORD, DatabaseFactory, Service, free_port
-from tests.support.web_visitor import COOKIE, STEP_UP, cookie_of
+from tests.support.visitor import COOKIE, STEP_UP, cookie_of
 
 KINDS: dict[str, Callable[..., AbstractContextManager[Proxy]]] = {
     "nginx": nginx,

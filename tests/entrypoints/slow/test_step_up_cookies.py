@@ -2,7 +2,7 @@
 
 from domain.role import Role
 from tests.support.service import Service
-from tests.support.web_visitor import STEP_UP, cookie_of, step_up_of, wait_for_the_next_second
+from tests.support.visitor import STEP_UP, cookie_of, step_up_of, wait_for_the_next_second
 
 
 def test_step_up_is_over_when_it_expires_and_when_the_role_changes(
