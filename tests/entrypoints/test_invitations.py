@@ -5,10 +5,8 @@ from email.message import EmailMessage
 from typing import Any
 
 import pytest
-from selenium.webdriver.common.by import By
 
 from domain.role import Role
-from tests.support.browser import Browser
 from tests.support.in_process import inside
 from tests.support.service import PASSWORD, Client, Service, code, unique_email
 from tests.support.sweeping import stored_rows
@@ -133,22 +131,4 @@ def test_invitation_page_shows_each_error_beside_its_field(service: Service) -> 
     for dead in (client.get("/invitation", params={"token": form["token"]}), client.post("/invitation", data=form)):
         assert "This link is not valid" in dead.text
         assert "ask the person who invited you" in dead.text
-    service.client().log_in(email)
-
-
-def test_browser_creates_an_account_by_an_invitation(service: Service, browser: Browser) -> None:
-    admin, email = service.admin(), unique_email("guest")
-    invite(admin, email)
-    browser.driver.get(f"{service.url}/invitation?token={service.token(email)}")
-    browser.see("invitation")
-    browser.fill(password="password1234567")
-    browser.press()
-    assert "too common" in browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]").text
-    browser.see("invitation-error")
-    refused = browser.complaints()
-    assert all("422" in line for line in refused), refused
-    browser.fill(password=PASSWORD)
-    browser.press()
-    browser.see("invitation-done")
-    assert "Your account is ready" in browser.text()
     service.client().log_in(email)

@@ -69,7 +69,8 @@ def test_dismissed_passkey_leaves_the_password(person: Person) -> None:
     person.open("/sign-in")
     person.add_authenticator(isUserVerified=False)
     person.touch("Sign in with a passkey")
-    person.wait_for("The passkey was not used")
+    person.wait_for("The passkey was not used: the request was cancelled or took too long.")
+    assert len(person.alerts()) == 1
     person.submit("Sign in", login=email, password=PASSWORD)
     assert person.path == "/account"
 
@@ -131,6 +132,7 @@ def test_passkey_is_the_second_step(person: Person) -> None:
     person.set_user_present(False)
     person.sign_in(email)
     assert person.heading == "Second step"
+    assert "Your password is right." in person.text
     person.set_user_present(True)
     person.press("Use your passkey")
     assert person.path == "/account"

@@ -1,18 +1,26 @@
 """The pages of an account and of users, in every state."""
 
+import asyncio
 from collections.abc import Iterator
 
 from domain.role import Role
 from tests.support.person import Person
-from tests.support.service import PASSWORD, unique_email
+from tests.support.service import PASSWORD, eventually, unique_email
+from tests.support.sweeping import fetch
 from tests.support.visitor import Visitor
 
-LONG = f"bartholomew.featherstonehaugh-cholmondeley.{'x' * 20}@a-rather-long-subdomain.example.org"
+REFUSAL = "550 5.1.1 The e-mail account that you tried to reach does not exist: " + "x" * 80
+PARK = "UPDATE mails SET outcome = 'parked', note = $1 WHERE recipient = $2 AND outcome = 'sent' RETURNING id"
+
+
+def long_email() -> str:
+    name, _, _ = unique_email().partition("@")
+    return f"bartholomew.featherstonehaugh-cholmondeley.{name}@a-rather-long-subdomain.example.org"
 
 
 def account(person: Person) -> Iterator[str]:
-    email = person.service.user(LONG.replace("x" * 20, unique_email()[8:28].replace("@", "x").replace(".", "x")))
-    person.sign_in(email)
+    email = long_email()
+    person.sign_in(person.service.user(email))
     yield "account"
     person.open("/account/profile")
     yield "account-profile"
@@ -102,7 +110,7 @@ def confirm(person: Person) -> Iterator[str]:
 
 
 def users(person: Person) -> Iterator[str]:
-    user = Visitor(person.service).sign_in(person.service.user("managed"))
+    user = Visitor(person.service).sign_in(person.service.user(long_email()))
     person.totp(user.email)
     person.sign_in(role=Role.ADMIN)
     person.open("/users")
@@ -134,7 +142,8 @@ def users(person: Person) -> Iterator[str]:
 def management(person: Person) -> Iterator[str]:
     person.sign_in(role=Role.ADMIN)
     person.open("/users/invitations")
-    person.submit("Invite", email=unique_email("invited"))
+    invited = long_email()
+    person.submit("Invite", email=invited)
     yield "invitations"
     person.submit("Invite", email=person.email)
     yield "invitations-refused"
@@ -143,9 +152,14 @@ def management(person: Person) -> Iterator[str]:
     yield "invitation-revoke"
     person.open("/users/mails")
     yield "mails-none"
+    eventually(lambda: asyncio.run(fetch(person.service, PARK, REFUSAL, invited)))
+    person.open("/users/mails")
+    yield "mails"
+    person.follow("form[action$='/users/mails'] button")
+    yield "mails-done"
     person.open("/users/clients/new")
     yield "client-new"
-    person.submit("Add the client", name="Shop")
+    person.submit("Add the client", name="x" * 64)
     yield "client-added"
     person.open("/users/clients")
     yield "clients"

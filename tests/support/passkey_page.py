@@ -1,4 +1,4 @@
-"""A page that uses passkeys with the script of docs/passkeys.md, and a browser with virtual authenticators."""
+"""A page that uses passkeys with the script of docs/passkeys.md, and what a person does on it."""
 
 import json
 import re
@@ -8,10 +8,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
-from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from tests.support.authenticators import Authenticators
 from tests.support.service import PASSWORD, ROOT
 
 _SCRIPT = re.compile(r"```js\n(const ACCOUNTS.*?)```", re.DOTALL)
@@ -90,36 +90,12 @@ def product(accounts: str) -> Iterator[tuple[str, str]]:
             server.shutdown()
 
 
-class PasskeyBrowser:
+class PasskeyBrowser(Authenticators):
     """What a person does on the page. Each act returns the answer, or the name of the error as `code`."""
-
-    def __init__(self, driver: Chrome) -> None:
-        self.driver = driver
-        self._authenticators: list[str] = []
-        self._cdp("WebAuthn.enable", {"enableUI": False})
 
     def open(self, url: str) -> None:
         self.driver.get("about:blank")
         self.driver.get(url)
-
-    def add_authenticator(self, **options: object) -> None:
-        """By default one that is part of the device, as in a laptop or a phone."""
-        usual = {
-            **{"protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal", "hasResidentKey": True},
-            **{"hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True},
-        }
-        added = self._cdp("WebAuthn.addVirtualAuthenticator", {"options": usual | options})
-        self._authenticators.append(added["authenticatorId"])
-
-    def set_user_present(self, present: bool) -> None:
-        """Whether the user touches the authenticators at the requests to come."""
-        for authenticator in self._authenticators:
-            parameters = {"authenticatorId": authenticator, "enabled": present}
-            self._cdp("WebAuthn.setAutomaticPresenceSimulation", parameters)
-
-    def remove_authenticators(self) -> None:
-        while self._authenticators:
-            self._cdp("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self._authenticators.pop()})
 
     def log_in(self, email: str) -> dict[str, Any]:
         for name, value in {"login": email, "password": PASSWORD}.items():
@@ -139,8 +115,4 @@ class PasskeyBrowser:
     def answer(self) -> dict[str, Any]:
         output = self.driver.find_element(By.ID, "answer")
         answer: dict[str, Any] = json.loads(WebDriverWait(self.driver, 20, 0.02).until(lambda _: output.text))
-        return answer
-
-    def _cdp(self, command: str, parameters: dict[str, object]) -> dict[str, Any]:
-        answer: dict[str, Any] = self.driver.execute_cdp_cmd(command, parameters)
         return answer

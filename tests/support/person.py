@@ -12,29 +12,25 @@ from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from domain.role import Role
+from tests.support.authenticators import Authenticators
 from tests.support.browser import Browser
 from tests.support.service import PASSWORD, Service
 from tests.support.totp_app import TotpApp, add_totp
 
 _PRESSED = "//*[self::button or self::a or self::summary][normalize-space()=%s]"
-_AUTHENTICATOR = {
-    **{"protocol": "ctap2", "ctap2Version": "ctap2_1", "transport": "internal", "hasResidentKey": True},
-    **{"hasUserVerification": True, "isUserVerified": True, "automaticPresenceSimulation": True},
-}
-
 _REPORT_OFFERS = """
 const get = navigator.credentials.get.bind(navigator.credentials);
 navigator.credentials.get = (options) => (window.offered = true, get(options));
 """
 
 
-class Person:
+class Person(Authenticators):
     def __init__(self, service: Service, browser: Browser) -> None:
-        self.service, self.browser, self.driver = service, browser, browser.driver
+        super().__init__(browser.driver)
+        self.service, self.browser = service, browser
         self.email = ""
         self.say: Callable[[str], str] = str
         """Translates the texts of buttons and links into the language in which the person reads."""
-        self._authenticators: list[str] = []
 
     # -- reading -----------------------------------------------------------------------------------------
 
@@ -140,25 +136,9 @@ class Person:
 
     # -- the browser ---------------------------------------------------------------------------------------
 
-    def cdp(self, command: str, **parameters: object) -> dict[str, Any]:
-        answer: dict[str, Any] = self.driver.execute_cdp_cmd(command, parameters)
-        return answer
-
     def script(self, text: str, *arguments: object) -> Any:
         driver: Any = self.driver  # its answers are untyped
         return driver.execute_script(text, *arguments)
-
-    def add_authenticator(self, **options: object) -> str:
-        """By default one that is part of the device, as in a laptop or a phone."""
-        self.cdp("WebAuthn.enable", enableUI=False)
-        added = self.cdp("WebAuthn.addVirtualAuthenticator", options=_AUTHENTICATOR | options)
-        self._authenticators.append(added["authenticatorId"])
-        return self._authenticators[-1]
-
-    def set_user_present(self, present: bool) -> None:
-        """Whether the person touches the authenticators at the requests to come."""
-        for authenticator in self._authenticators:
-            self.cdp("WebAuthn.setAutomaticPresenceSimulation", authenticatorId=authenticator, enabled=present)
 
     def open_without_taking_a_passkey(self, path: str) -> None:
         """A page on which the browser has offered passkeys, and the person has taken none so far."""
@@ -206,6 +186,5 @@ class Person:
             self.driver.close()
         self.driver.switch_to.window(first)
         self.open("about:blank")
-        while self._authenticators:
-            self.cdp("WebAuthn.removeVirtualAuthenticator", authenticatorId=self._authenticators.pop())
+        self.remove_authenticators()
         self.forget_cookies()
