@@ -16,7 +16,8 @@ from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason
 from tests.support.authenticator import SoftwareAuthenticator
-from tests.support.factor_owner import ORIGIN, FactorOwner, factor_owner, interrupted, on_another_device
+from tests.support.factor_owner import FactorOwner, factor_owner, interrupted, on_another_device
+from tests.support.passkeys import ORIGIN
 from tests.support.use_cases import (
     ALICE,
     BOB,

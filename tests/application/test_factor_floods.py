@@ -6,7 +6,8 @@ from domain.factor import FactorKind
 from domain.outbox import LinkPurpose, MailKind
 from domain.refusals import ErrorCode
 from tests.support.authenticator import SoftwareAuthenticator
-from tests.support.factor_owner import ORIGIN, FactorOwner, factor_owner
+from tests.support.factor_owner import FactorOwner, factor_owner
+from tests.support.passkeys import ORIGIN
 from tests.support.use_cases import link, queued_mails, refused
 from tests.support.world import PASSWORD, World
 

@@ -8,7 +8,8 @@ from domain.factor import FactorKind
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from tests.support.authenticator import SoftwareAuthenticator
-from tests.support.factor_owner import ORIGIN, FactorOwner, factor_owner, on_another_device
+from tests.support.factor_owner import FactorOwner, factor_owner, on_another_device
+from tests.support.passkeys import ORIGIN
 from tests.support.use_cases import ALICE, error_code_of, refused, reset_by_mail
 from tests.support.world import World
 

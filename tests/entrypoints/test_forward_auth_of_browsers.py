@@ -10,8 +10,8 @@ from domain.role import Role
 from tests.support.in_process import inside
 from tests.support.page import SAME_ORIGIN
 from tests.support.service import PASSWORD, Service, code
-from tests.support.totp_app import TotpApp, add_totp
-from tests.support.visitor import COOKIE, STEP_UP, cookie_of
+from tests.support.totp_app import add_totp
+from tests.support.visitor import COOKIE, STEP_UP, cookie_of, step_up_of
 
 pytestmark = pytest.mark.anyio
 
@@ -158,19 +158,10 @@ async def test_browser_confirms_a_session_if_the_account_can(client: httpx.Async
     assert code(await client.get(f"{ASK}?acr=phr", headers=PAGE | {"Cookie": cookie})) == "step_up_required"
     assert code(await client.get(asked, headers={"Cookie": cookie})) == "step_up_required"
 
-    stepped = await step_up(client, cookie, app)
+    stepped = step_up_of(service, cookie, totp=app.code())
     confirmed = PAGE | {"Cookie": f"{cookie}; {STEP_UP}={stepped}"}
     answer = await client.get(f"{asked}&max_age=300", headers=confirmed)
     assert (answer.status_code, answer.headers["x-auth-acr"]) == (200, "aal2")
-
-
-async def step_up(client: httpx.AsyncClient, cookie: str, app: TotpApp) -> str:
-    token = await client.post("/v1/session/token", headers={"Cookie": cookie} | SAME_ORIGIN)
-    bearer = {"Authorization": f"Bearer {token.json()['access_token']}"}
-    answer = await client.post("/v1/step-up", json={"totp": app.code()}, headers=bearer)
-    assert answer.status_code == 200, answer.text
-    text: str = answer.json()["access_token"]
-    return text
 
 
 @pytest.mark.parametrize(
@@ -189,8 +180,13 @@ async def test_form_of_a_sign_in_may_lead_to_its_protected_page_only(client: htt
     """Browsers apply `form-action` to the redirect after the form."""
     answer = await client.get(ASK, headers=PAGE)
     page = await client.get(answer.headers["location"])
-    assert f"form-action 'self' {NOTES};" in page.headers["content-security-policy"]
-    for other in ("/sign-in", "/sign-in?return_to=/account", f"/sign-in?return_to={NOTES}/"):
+    form = {"login": "x", "password": "wrong", "return_to": page.url.params["return_to"]}
+    refused = await client.post("/sign-in", data=form, headers=SAME_ORIGIN)
+    assert refused.status_code == 401
+    for shown in (page, refused):
+        assert f"form-action 'self' {NOTES};" in shown.headers["content-security-policy"]
+    forged = f"{answer.headers['location']}x"
+    for other in ("/sign-in", "/sign-in?return_to=/account", f"/sign-in?return_to={NOTES}/", forged):
         assert "form-action 'self';" in (await client.get(other)).headers["content-security-policy"]
 
 

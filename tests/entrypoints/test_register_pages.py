@@ -4,7 +4,6 @@ import json
 import re
 from urllib.parse import urljoin
 
-import httpx
 import pytest
 
 from tests.support.authenticator import SoftwareAuthenticator
@@ -63,35 +62,6 @@ async def test_register_page_says_that_registration_is_not_open(service: Service
         assert f"<h1>{heading}</h1>" in shown.text
         assert not Document(shown).forms
     assert not [other for other in others if "register" in other.text]
-
-
-@pytest.mark.anyio
-async def test_cookies_and_forms_of_an_installation_with_https(service: Service) -> None:
-    """The form may lead to the protected page of its `return_to`, and to no other origin."""
-    email, protected = service.user("visitor"), "https://app.example.org"
-    asked = {"Accept": "text/html", "X-Forwarded-Host": "app.example.org", "X-Forwarded-Uri": "/reports?year=1"}
-    async with inside(
-        service, LATCHKEY_PUBLIC_URL="https://accounts.example.org", LATCHKEY_PROTECTED_ORIGINS=protected
-    ) as client:
-        sent = await client.get("/v1/forward-auth", headers=asked)
-        return_to = httpx.URL(sent.headers["location"]).params["return_to"]
-        page = await client.get("/sign-in", params={"return_to": return_to})
-        forged = await client.get("/sign-in", params={"return_to": f"{return_to}x"})
-        form = {"login": email, "password": PASSWORD, "return_to": return_to}
-        wrong = await client.post("/sign-in", data=form | {"password": "wrong"})
-        signed = await client.post("/sign-in", data=form)
-    for shown in (page, wrong):
-        assert f"form-action 'self' {protected};" in shown.headers["content-security-policy"]
-    assert "form-action 'self';" in forged.headers["content-security-policy"]
-    assert signed.headers["location"] == f"{protected}/reports?year=1"
-    [cookie] = [line for line in signed.headers.get_list("set-cookie") if line.startswith("__Host-latchkey=")]
-    assert {part.strip().lower() for part in cookie.split(";")[1:]} >= {
-        "secure",
-        "httponly",
-        "samesite=lax",
-        "path=/",
-    }
-    assert "domain" not in cookie.lower()
 
 
 # -- confirmation --------------------------------------------------------------------------------------

@@ -118,12 +118,3 @@ def test_api_does_not_read_the_cookie_and_pages_no_token(service: Service) -> No
     assert admin.client.get("/v1/users").status_code == 401
     assert bearer.get("/v1/users").status_code == 200
     assert bearer.get("/users").status_code == 303
-
-
-def test_another_site_cannot_send_a_form(service: Service) -> None:
-    target = id_of(service, service.user("target"))
-    admin = Visitor(service).sign_in(service.user("admin", role=Role.ADMIN))
-    for site in ("cross-site", "same-site", "none"):
-        answer = admin.client.post(f"/users/{target}/delete", headers={"Sec-Fetch-Site": site})
-        assert answer.status_code == 403
-    admin.open(f"/users/{target}")

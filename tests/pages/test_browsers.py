@@ -78,7 +78,7 @@ def test_reload_of_a_refused_form_is_harmless(person: Person) -> None:
     assert person.path == "/account"
 
 
-def test_double_click_on_a_slow_network_signs_in_once(person: Person) -> None:
+def test_double_click_on_a_slow_network_signs_in(person: Person) -> None:
     email = person.service.user("hasty")
     person.open("/sign-in")
     person.fill(login=email, password=PASSWORD)
@@ -90,7 +90,8 @@ def test_double_click_on_a_slow_network_signs_in_once(person: Person) -> None:
     person.cdp("Network.emulateNetworkConditions", **slow | {"latency": 0})
     person.open("/account/sessions")
     assert person.text.count("Last used on") in {1, 2}
-    assert email in person.driver.find_element(By.TAG_NAME, "body").text or person.heading == "Devices"
+    person.open("/account")
+    assert email in person.text
 
 
 def test_password_needs_no_script(person: Person) -> None:

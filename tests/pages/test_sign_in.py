@@ -84,10 +84,7 @@ def test_removed_passkey_is_refused(person: Person) -> None:
     person.press("Use your passkey")
     person.press("Remove")
     person.forget_cookies()
-    person.open_without_taking_a_passkey("/sign-in")
-    person.keep_form()
-    person.touch("Sign in with a passkey")
-    person.wait_for_kept_form()
+    person.keep_passkey_form()
     person.set_user_present(False)
     person.send_kept_form()
     assert person.heading == "Sign in"

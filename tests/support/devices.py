@@ -13,11 +13,11 @@ from domain.factor import FactorKind
 from domain.refusals import ErrorCode, Refusal
 from domain.tokens import AccessToken, TokenPair
 from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.factor_owner import on_another_device
+from tests.support.passkeys import ORIGIN
 from tests.support.world import World
 
 T = TypeVar("T")
-
-ORIGIN = "https://accounts.example.org"
 
 
 @dataclass(kw_only=True)
@@ -36,7 +36,7 @@ class Devices:
     async def enrol(self, caller: AccessToken, kind: FactorKind) -> None:
         if kind is FactorKind.PASSKEY:
             challenge, options = await self.world.passkey_options(caller)
-            credential = self.authenticator.create({**options, "excludeCredentials": []})
+            credential = self.authenticator.create(on_another_device(options))
             added = await self.world.add_passkey(caller, challenge=challenge, credential=credential)
         else:
             offered = await self.world.totp_options(caller)

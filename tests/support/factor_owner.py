@@ -19,10 +19,9 @@ from domain.role import Role
 from domain.tokens import AccessToken, SteppedUpToken, TokenPair
 from domain.user import User
 from tests.support.authenticator import SoftwareAuthenticator
+from tests.support.passkeys import ORIGIN
 from tests.support.use_cases import ALICE, link
 from tests.support.world import PASSWORD, World
-
-ORIGIN = "https://accounts.example.org"
 
 
 @dataclass(kw_only=True)

@@ -149,20 +149,19 @@ class Person(Authenticators):
         self.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=added["identifier"])
         self.set_user_present(True)  # for the requests to come
 
-    def keep_form(self) -> None:
-        """The next form that a script sends is kept instead."""
+    def keep_passkey_form(self) -> None:
+        """Use a passkey on the sign-in page, and keep the form that the script sends with it."""
+        self.open_without_taking_a_passkey("/sign-in")
         self.script(
             "HTMLFormElement.prototype.submit = function () {"
             "  sessionStorage.form = JSON.stringify([this.action, [...new FormData(this)]]);"
             "};"
         )
-
-    def wait_for_kept_form(self) -> None:
+        self.touch("Sign in with a passkey")
         WebDriverWait(self.driver, 20, 0.02).until(lambda _: self.script("return sessionStorage.form"))
 
     def send_kept_form(self) -> None:
         """The kept form, as often as one likes."""
-        self.wait_for_kept_form()
         page = self.driver.find_element(By.TAG_NAME, "html")
         self.script(
             "const [action, fields] = JSON.parse(sessionStorage.form);"
