@@ -13,6 +13,7 @@ def test_person_registers_verifies_and_signs_in(person: Person) -> None:
     person.open_link("/verify", email)
     person.press("Verify my e-mail address")
     assert "verified" in person.heading
+    assert "token" not in person.driver.current_url
     person.sign_in(email)
     assert "Verified" in person.text
 
@@ -58,6 +59,9 @@ def test_unverified_person_adds_no_factor(person: Person) -> None:
     person.press("Send me a new link")
     person.submit("Send me a link", email=email)
     assert eventually(lambda: len(person.service.mails(email)) == 2)
+    person.open_link("/verify", email)
+    person.press("Verify my e-mail address")
+    assert person.heading == "Your e-mail address is verified"
 
 
 def test_invitation_is_accepted_once(person: Person) -> None:

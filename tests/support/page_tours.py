@@ -109,7 +109,9 @@ def development(person: Person) -> Iterator[str]:
     yield "docs"
     person.open("/problems/token_revoked")
     yield "problem"
-    person.open("/dev/mail")
+    person.open("/")
+    person.press("Mailbox")
+    assert person.path == "/dev/mail"
     yield "mailbox"
 
 
