@@ -1,6 +1,7 @@
 """Strict parsing of requests: the content type must match, fields must be known and have the right type."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -129,6 +130,11 @@ def preferred_language(connection: ASGIConnection[Any, Any, Any, Any]) -> str:
 def header_values(scope: HTTPScope | WebSocketScope, header: bytes) -> list[str]:
     """All values of a header, whose name is given in lower case."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
+
+
+def text_of(values: Mapping[str, Any], name: str) -> str:
+    """A field of a form or a parameter of a query; empty if it is missing."""
+    return str(values.get(name) or "")
 
 
 async def strict_form(request: AnyRequest) -> None:

@@ -15,8 +15,8 @@ from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.identify import SIGN_IN_AGAIN, AccessChecks
 from entrypoints.http.pages.html import go_on, page
 from entrypoints.http.pages.results import form_again
-from entrypoints.http.pages.signing_in import destination, outside, presented_factor, text_of
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.pages.signing_in import destination, outside, presented_factor
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
 @show("/confirm", policy=signed_in(query=None, enrolling=True))

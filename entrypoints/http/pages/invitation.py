@@ -15,7 +15,7 @@ from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import done, refused
 from entrypoints.http.problem_types import CATALOGUE
-from entrypoints.http.request import AnyRequest, client_info_of
+from entrypoints.http.request import AnyRequest, client_info_of, text_of
 
 
 @show("/invitation", policy=public(query=None))
@@ -24,7 +24,7 @@ async def ask_to_accept(
     inspect_invitation: NamedDependency[InspectInvitation],
     policy: NamedDependency[PasswordPolicy],
 ) -> Response[str]:
-    token = str(request.query_params.get("token") or "")
+    token = text_of(request.query_params, "token")
     try:
         return await _form(request, token, inspect_invitation, policy)
     except Refusal as refusal:
@@ -39,7 +39,7 @@ async def accept_by_button(
     policy: NamedDependency[PasswordPolicy],
 ) -> Response[str]:
     form = await request.form()
-    token, password, username = (str(form.get(name) or "") for name in ("token", "password", "username"))
+    token, password, username = (text_of(form, name) for name in ("token", "password", "username"))
     try:
         await accept_invitation(
             token=token, password=password, username=username or None, client_info=client_info_of(request)

@@ -1,7 +1,5 @@
 """The pages that people see. Looking changes nothing, for mail scanners look too; only the button does."""
 
-from typing import Any
-
 from litestar import Response
 from litestar.di import NamedDependency
 
@@ -21,16 +19,12 @@ from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import ASK, ask, dead_link, done, refused
 from entrypoints.http.problem_types import CATALOGUE
-from entrypoints.http.request import AnyRequest, client_info_of
-
-
-def _token(value: Any) -> str:
-    return str(value.get("token") or "")
+from entrypoints.http.request import AnyRequest, client_info_of, text_of
 
 
 @show("/verify", policy=public(query=None))
 async def ask_to_verify(request: AnyRequest, inspect_link: NamedDependency[InspectLink]) -> Response[str]:
-    token = _token(request.query_params)
+    token = text_of(request.query_params, "token")
     if not token:
         return ask(request, "verify")
     try:
@@ -46,11 +40,11 @@ async def verify_by_button(
 ) -> Response[str]:
     form = await request.form()
     if "token" not in form:
-        return await _send_link(request, "verify", str(form.get("email") or ""), request_verification)
+        return await _send_link(request, "verify", text_of(form, "email"), request_verification)
     try:
-        user = await verify(token=_token(form), client_info=client_info_of(request))
+        user = await verify(token=text_of(form, "token"), client_info=client_info_of(request))
     except Refusal as refusal:
-        return refused(request, refusal, token=_token(form))
+        return refused(request, refusal, token=text_of(form, "token"))
     if not user.has_password:
         text = translatable("Check your mailbox for a link to choose a password.")
         return done(request, translatable("Your e-mail address is verified"), text)
@@ -63,7 +57,7 @@ async def verify_by_button(
 async def ask_to_reset(
     request: AnyRequest, inspect_link: NamedDependency[InspectLink], policy: NamedDependency[PasswordPolicy]
 ) -> Response[str]:
-    token = _token(request.query_params)
+    token = text_of(request.query_params, "token")
     if not token:
         return ask(request, "reset")
     try:
@@ -82,17 +76,17 @@ async def reset_by_button(
 ) -> Response[str]:
     form = await request.form()
     if "token" not in form:
-        return await _send_link(request, "reset", str(form.get("email") or ""), request_reset)
-    passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
+        return await _send_link(request, "reset", text_of(form, "email"), request_reset)
+    passwords = {name: text_of(form, name) for name in ("new_password", "confirm_password")}
     try:
-        await reset_password(token=_token(form), **passwords, client_info=client_info_of(request))
+        await reset_password(token=text_of(form, "token"), **passwords, client_info=client_info_of(request))
     except Refusal as refusal:
         if refusal.field is None:
-            return refused(request, refusal, token=_token(form))
+            return refused(request, refusal, token=text_of(form, "token"))
         try:
-            return await _choose_password(request, _token(form), inspect_link, policy, refusal)
+            return await _choose_password(request, text_of(form, "token"), inspect_link, policy, refusal)
         except Refusal as dead:
-            return refused(request, dead, token=_token(form))
+            return refused(request, dead, token=text_of(form, "token"))
     text = translatable("Every device was logged out. Log in with your new password.")
     return done(request, translatable("Your password is changed"), text)
 
@@ -103,7 +97,7 @@ async def ask_about_address(
     follow_email_link: NamedDependency[FollowEmailLink],
     inspect_link: NamedDependency[InspectLink],
 ) -> Response[str]:
-    token = _token(request.query_params)
+    token = text_of(request.query_params, "token")
     purpose = follow_email_link.purpose(token)
     if purpose is None:
         return dead_link(request, ErrorCode.LINK_INVALID, status=200)
@@ -117,7 +111,7 @@ async def ask_about_address(
 @submit("/email", policy=public(query=None, budget=Limit.LINK))
 async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]) -> Response[str]:
     form = await request.form()
-    token = _token(form)
+    token = text_of(form, "token")
     try:
         await follow_email_link(token=token, client_info=client_info_of(request))
     except Refusal as refusal:

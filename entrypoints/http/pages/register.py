@@ -17,8 +17,7 @@ from entrypoints.http.guard import public
 from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import done, form_again
-from entrypoints.http.pages.signing_in import text_of
-from entrypoints.http.request import AnyRequest, client_info_of
+from entrypoints.http.request import AnyRequest, client_info_of, text_of
 from entrypoints.settings import Settings
 
 

@@ -25,9 +25,8 @@ from entrypoints.http.pages.signing_in import (
     presented_factor,
     sign_in_path,
     start_again,
-    text_of,
 )
-from entrypoints.http.request import AnyRequest, client_info_of
+from entrypoints.http.request import AnyRequest, client_info_of, text_of
 
 _KINDS = ("passkey", "totp", "recovery_code")
 

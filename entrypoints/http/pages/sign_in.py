@@ -25,9 +25,8 @@ from entrypoints.http.pages.signing_in import (
     json_object,
     sign_in_form,
     start_again,
-    text_of,
 )
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
 @show("/sign-in", policy=public(query=None))

@@ -16,7 +16,7 @@ from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.identify import AccessChecks, signed_in_caller
 from entrypoints.http.pages.html import go_on, page, redirect, texts_of
 from entrypoints.http.pages.results import form_again
-from entrypoints.http.request import AnyRequest, client_info_of
+from entrypoints.http.request import AnyRequest, client_info_of, text_of
 from entrypoints.http.return_to import ReturnTo
 
 NOTICES = {
@@ -26,11 +26,6 @@ NOTICES = {
 """What the form says first, by the code in `?done=`."""
 
 DEAD_CHALLENGE = frozenset({ErrorCode.CHALLENGE_INVALID, ErrorCode.CHALLENGE_EXPIRED})
-
-
-def text_of(values: Any, name: str) -> str:
-    """A field of a form or a query; empty if it is missing."""
-    return str(values.get(name) or "")
 
 
 def destination(request: AnyRequest, return_to: str) -> str:

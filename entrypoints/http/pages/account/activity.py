@@ -12,14 +12,14 @@ from entrypoints.http.endpoint import show
 from entrypoints.http.guard import signed_in
 from entrypoints.http.pages.event_texts import EVENTS
 from entrypoints.http.pages.frame import framed
-from entrypoints.http.request import AnyRequest, caller_of
+from entrypoints.http.request import AnyRequest, caller_of, text_of
 
 _PER_PAGE = 20
 
 
 @show("/account/events", policy=signed_in(query=None))
 async def activity(request: AnyRequest, list_events: NamedDependency[ListEvents]) -> Response[Any]:
-    cursor = request.query_params.get("cursor") or ""
+    cursor = text_of(request.query_params, "cursor")
     user_id = caller_of(request).user_id
     after = place_of(cursor).id if cursor else None
     events, following = await list_events(user_id, reader=user_id, limit=_PER_PAGE, after=after)

@@ -13,7 +13,7 @@ from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
 @show("/account/email", policy=signed_in(query=None, fresh=Fresh.WITH_FACTOR))
@@ -26,7 +26,7 @@ async def change_address(
     request: AnyRequest, change_email: NamedDependency[ChangeEmail], show_me: NamedDependency[ShowMe]
 ) -> Response[Any]:
     form = await request.form()
-    new_email, password = str(form.get("new_email") or ""), str(form.get("password") or "")
+    new_email, password = text_of(form, "new_email"), text_of(form, "password")
     try:
         await change_email(
             caller_of(request), new_email=new_email, password=password, client_info=client_info_of(request)

@@ -14,7 +14,7 @@ from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.identify import AccessChecks
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import page
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
 @show("/account/delete", policy=signed_in(query=None, fresh=Fresh.WITH_FACTOR))
@@ -30,9 +30,7 @@ async def delete_by_button(
     form = await request.form()
     user = await show_me(caller_of(request))
     try:
-        await delete_me(
-            caller_of(request), password=str(form.get("password") or ""), client_info=client_info_of(request)
-        )
+        await delete_me(caller_of(request), password=text_of(form, "password"), client_info=client_info_of(request))
     except Refusal as refusal:
         return framed(request, "account_delete.html", here="account", refusal=refusal, user=user)
     response = page(request, "account_deleted.html", verified=user.verified)

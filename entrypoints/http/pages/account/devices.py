@@ -15,7 +15,7 @@ from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 _WRITE = signed_in(query=None, budget=Limit.SESSION_END, fresh=Fresh.NOT_NEEDED)
 
@@ -33,7 +33,7 @@ async def end_one(
 ) -> Response[Any]:
     form = await request.form()
     try:
-        session_id = _id(str(form.get("session_id") or ""))
+        session_id = _id(text_of(form, "session_id"))
         await revoke_own_session(caller_of(request), session_id, client_info=client_info_of(request))
     except Refusal as refusal:
         return await _list(request, list_sessions, refusal=refusal)

@@ -18,7 +18,7 @@ from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.account.recovery_codes import codes_once
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect, texts_of
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 # Everyone with a verified address has the role `member`.
 _POLICY = signed_in(role=Role.MEMBER, query=None, budget=Limit.FACTOR_CHANGE, fresh=Fresh.ALWAYS, enrolling=True)
@@ -38,12 +38,12 @@ async def add_new_passkey(
     passkey_options: NamedDependency[PasskeyOptions],
 ) -> Response[Any]:
     form = await request.form()
-    name = str(form.get("name") or "")
+    name = text_of(form, "name")
     try:
         enrolled = await add_passkey(
             caller_of(request),
-            challenge=str(form.get("challenge") or ""),
-            credential=_credential(str(form.get("credential") or "")),
+            challenge=text_of(form, "challenge"),
+            credential=_credential(text_of(form, "credential")),
             name=name or texts_of(request).gettext(translatable("Passkey")),
             client_info=client_info_of(request),
         )
@@ -63,7 +63,7 @@ async def add_new_totp(
     request: AnyRequest, add_totp: NamedDependency[AddTotp], totp_options: NamedDependency[TotpOptions]
 ) -> Response[Any]:
     form = await request.form()
-    challenge, code = str(form.get("challenge") or ""), str(form.get("code") or "")
+    challenge, code = text_of(form, "challenge"), text_of(form, "code")
     name = texts_of(request).gettext(translatable("Authenticator app"))
     try:
         enrolled = await add_totp(

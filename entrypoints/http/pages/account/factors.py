@@ -16,7 +16,7 @@ from entrypoints.http.factor_schemas import FactorIdInPath
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
 @show("/account/factors", policy=signed_in(query=None, enrolling=True))
@@ -45,7 +45,7 @@ async def rename(
     list_factors: NamedDependency[ListFactors],
 ) -> Response[Any]:
     form = await request.form()
-    name = str(form.get("name") or "")
+    name = text_of(form, "name")
     try:
         await rename_factor(caller_of(request), factor_id, name=name)
     except Refusal as refusal:

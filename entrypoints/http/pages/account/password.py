@@ -16,7 +16,7 @@ from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.identify import AccessChecks
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
 @show("/account/password", policy=signed_in(query=None, fresh=Fresh.WITH_FACTOR))
@@ -35,7 +35,7 @@ async def change_password(
 ) -> Response[Any]:
     form = await request.form()
     names = ("current_password", "new_password", "confirm_password")
-    passwords = {name: str(form.get(name) or "") for name in names}
+    passwords = {name: text_of(form, name) for name in names}
     try:
         signed = await change_password_in_browser(
             caller_of(request), **passwords, client_info=client_info_of(request)

@@ -15,7 +15,7 @@ from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.identify import AccessChecks
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect, translations_of
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
 @show("/account/profile", policy=signed_in(query=None))
@@ -31,7 +31,7 @@ async def save_profile(
     change_locale: NamedDependency[ChangeLocale],
 ) -> Response[Any]:
     form = await request.form()
-    username, locale = str(form.get("username") or "").strip(), str(form.get("locale") or "")
+    username, locale = text_of(form, "username").strip(), text_of(form, "locale")
     try:
         await change_username(caller_of(request), username=username or None, client_info=client_info_of(request))
         await change_locale(caller_of(request), locale=locale or None)

@@ -20,7 +20,7 @@ from entrypoints.http.fields import UserIdInPath
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.html import redirect
 from entrypoints.http.pages.users.shown import role_of, users_page
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 _USER = "/users/{user_id:uuid}"
 _CHANGES = [f"{_USER}/role", f"{_USER}/disable", f"{_USER}/enable", f"{_USER}/delete"]
@@ -49,7 +49,7 @@ async def ask_to_sign_out(user_id: UserIdInPath, request: AnyRequest, show_user:
 async def change_role(
     user_id: UserIdInPath, request: AnyRequest, change_user: NamedDependency[ChangeUser], show_user: ShownUser
 ) -> Response[Any]:
-    wanted = str((await request.form()).get("role") or "")
+    wanted = text_of(await request.form(), "role")
 
     async def change() -> None:
         await change_user(caller_of(request), user_id, role=role_of(wanted), client_info=client_info_of(request))

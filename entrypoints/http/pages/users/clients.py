@@ -17,7 +17,7 @@ from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.html import redirect
 from entrypoints.http.pages.users.shown import users_page
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 ClientIdInPath = Annotated[UUID, PathParameter(description="The client's id.")]
 
@@ -38,7 +38,7 @@ async def ask_for_name(request: AnyRequest) -> Response[Any]:
 @submit("/users/clients/new", policy=_CHANGING)
 async def add(request: AnyRequest, add_client: NamedDependency[AddClient]) -> Response[Any]:
     """Shows the secret in the answer itself, because it is stored nowhere."""
-    name = str((await request.form()).get("name") or "")
+    name = text_of(await request.form(), "name")
     try:
         client, secret = await add_client(name=name, caller=caller_of(request), client_info=client_info_of(request))
     except Refusal as refusal:

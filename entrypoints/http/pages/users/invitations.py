@@ -23,7 +23,7 @@ from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.html import redirect, texts_of
 from entrypoints.http.pages.users.shown import ON_A_PAGE, parameter, role_of, users_page
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 InvitationIdInPath = Annotated[UUID, PathParameter(description="The invitation's id.")]
 
@@ -54,7 +54,7 @@ async def send_invitation(
     clock: NamedDependency[Clock],
 ) -> Response[Any]:
     form = await request.form()
-    email, role = str(form.get("email") or ""), str(form.get("role") or Role.MEMBER)
+    email, role = text_of(form, "email"), str(form.get("role") or Role.MEMBER)
     try:
         await invite(caller_of(request), email=email, role=role_of(role), client_info=client_info_of(request))
     except Refusal as refusal:

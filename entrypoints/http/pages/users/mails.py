@@ -15,7 +15,7 @@ from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.html import redirect
 from entrypoints.http.pages.users.shown import users_page
-from entrypoints.http.request import AnyRequest, caller_of, client_info_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 _SHOWN = 100
 
@@ -31,7 +31,7 @@ async def redrive(
     redrive_mail: NamedDependency[RedriveMail],
     list_parked_mails: NamedDependency[ListParkedMails],
 ) -> Response[Any]:
-    wanted = str((await request.form()).get("mail_id") or "")
+    wanted = text_of(await request.form(), "mail_id")
     try:
         if not await redrive_mail(
             mail_id=_id(wanted), caller=caller_of(request), client_info=client_info_of(request)

@@ -9,7 +9,7 @@ from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import texts_of
-from entrypoints.http.request import AnyRequest
+from entrypoints.http.request import AnyRequest, text_of
 from entrypoints.http.validation import problem_of
 
 ON_A_PAGE = 50
@@ -31,10 +31,10 @@ def users_page(
 
 def parameter(request: AnyRequest, name: str, *, longest: int = 512) -> str:
     """A parameter of the query, empty without it."""
-    value = request.query_params.get(name) or ""
+    value = text_of(request.query_params, name)
     if len(value) > longest:
         raise problem_of(name, f"must have at most {longest} characters")
-    return str(value)
+    return value
 
 
 def role_of(value: str) -> Role:
