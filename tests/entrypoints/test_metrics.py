@@ -122,6 +122,18 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
     }
 
 
+def test_refused_forms_of_links_are_counted_by_code(service: Service) -> None:
+    client = service.member()
+    client.post("/v1/password/forgot", json={"email": client.email})
+    form = {"token": service.token(client.email), "new_password": "short", "confirm_password": "short"}
+    before = scrape(service)
+    assert client.post("/reset", data=form).status_code == 422
+    assert client.post("/verify", data={"email": "no address"}).status_code == 422
+    after = scrape(service)
+    for name in ("password_weak", "email_invalid"):
+        assert after["latchkey_errors_total", name] - before["latchkey_errors_total", name] == 1, name
+
+
 def test_logins_with_factors_are_counted_by_outcome(service: Service) -> None:
     client, device = service.member(), SoftwareAuthenticator(origin=service.url)
     codes = add_passkey(client, device)["recovery_codes"]

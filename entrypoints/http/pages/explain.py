@@ -21,5 +21,10 @@ def explain_problem(request: AnyRequest, code: str, message: str, values: Mappin
     return f"{title(request, code)}."
 
 
+def field_errors(request: AnyRequest, refusal: Refusal) -> dict[str, str]:
+    """The text beside each refused field of a form."""
+    return {one.field: explain(request, one) for one in (refusal, *refusal.others) if one.field}
+
+
 def title(request: AnyRequest, code: str) -> str:
     return texts_of(request).gettext(CATALOGUE[code].title)

@@ -9,7 +9,7 @@ from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.identify import SIGN_IN_AGAIN
-from entrypoints.http.pages.explain import explain
+from entrypoints.http.pages.explain import field_errors
 from entrypoints.http.pages.html import page, texts_of
 from entrypoints.http.pages.results import form_again
 from entrypoints.http.request import AnyRequest, caller_of
@@ -38,8 +38,8 @@ def framed(
     if refusal is not None:
         if refusal.code in _ELSEWHERE:
             raise refusal
-        errors = {one.field: explain(request, one) for one in (refusal, *refusal.others) if one.field is not None}
-        return form_again(request, refusal, template, here=here, viewer=viewer, notice="", errors=errors, **values)
+        values |= {"errors": field_errors(request, refusal), "notice": ""}
+        return form_again(request, refusal, template, here=here, viewer=viewer, **values)
     message = DONE.get(request.query_params.get("done") or "")
     notice = "" if message is None else texts_of(request).gettext(message)
     return page(request, template, here=here, viewer=viewer, notice=notice, error="", field="", errors={}, **values)

@@ -1,5 +1,7 @@
 """The page behind the link of an invitation. Looking changes nothing; the button creates the account."""
 
+from typing import Any
+
 from litestar import Response
 from litestar.di import NamedDependency
 
@@ -11,10 +13,9 @@ from domain.rate_limits import Limit
 from domain.refusals import Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
-from entrypoints.http.pages.explain import explain
+from entrypoints.http.pages.explain import field_errors
 from entrypoints.http.pages.html import page
-from entrypoints.http.pages.results import done, refused
-from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.pages.results import done, form_again, refused
 from entrypoints.http.request import AnyRequest, client_info_of, text_of
 
 
@@ -69,18 +70,17 @@ async def _form(
 ) -> Response[str]:
     """The page shows the address, because password managers save the password under it."""
     invitation = await inspect_invitation(token=token)
-    refusals = () if refusal is None else (refusal, *refusal.others)
-    return page(
-        request,
-        "invitation.html",
-        status=200 if refusal is None else CATALOGUE[refusal.code].status,
-        token=token,
-        email=invitation.email,
-        username=username,
-        errors={one.field: explain(request, one) for one in refusals},
-        min_length=policy.min_length,
-        max_length=policy.max_length,
-    )
+    shown: dict[str, Any] = {
+        "token": token,
+        "email": invitation.email,
+        "username": username,
+        "errors": {} if refusal is None else field_errors(request, refusal),
+        "min_length": policy.min_length,
+        "max_length": policy.max_length,
+    }
+    if refusal is not None:
+        return form_again(request, refusal, "invitation.html", **shown)
+    return page(request, "invitation.html", **shown)
 
 
 handlers = [ask_to_accept, accept_by_button]

@@ -1,5 +1,7 @@
 """The pages that people see. Looking changes nothing, for mail scanners look too; only the button does."""
 
+from typing import Any
+
 from litestar import Response
 from litestar.di import NamedDependency
 
@@ -15,10 +17,8 @@ from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
-from entrypoints.http.pages.explain import explain
 from entrypoints.http.pages.html import page
-from entrypoints.http.pages.results import ASK, ask, dead_link, done, refused
-from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.pages.results import ASK, ask, dead_link, done, form_again, refused
 from entrypoints.http.request import AnyRequest, client_info_of, text_of
 
 
@@ -135,17 +135,16 @@ async def _choose_password(
 ) -> Response[str]:
     """The page shows the address of the account, because password managers save the password under it."""
     user = await inspect_link(token=token, purpose=LinkPurpose.RESET)
-    return page(
-        request,
-        "reset.html",
-        status=200 if refusal is None else CATALOGUE[refusal.code].status,
-        token=token,
-        username="" if user is None else user.email,
-        error="" if refusal is None else explain(request, refusal),
-        mismatch=refusal is not None and refusal.code is ErrorCode.PASSWORD_MISMATCH,
-        min_length=policy.min_length,
-        max_length=policy.max_length,
-    )
+    shown: dict[str, Any] = {
+        "token": token,
+        "username": "" if user is None else user.email,
+        "mismatch": refusal is not None and refusal.code is ErrorCode.PASSWORD_MISMATCH,
+        "min_length": policy.min_length,
+        "max_length": policy.max_length,
+    }
+    if refusal is not None:
+        return form_again(request, refusal, "reset.html", **shown)
+    return page(request, "reset.html", error="", **shown)
 
 
 async def _send_link(request: AnyRequest, path: str, email: str, request_link: RequestLink) -> Response[str]:
@@ -154,7 +153,7 @@ async def _send_link(request: AnyRequest, path: str, email: str, request_link: R
     except Refusal as refusal:
         if refusal.field is None:
             return refused(request, refusal)
-        return ask(request, path, status=CATALOGUE[refusal.code].status, email=email, error=explain(request, refusal))
+        return ask(request, path, refusal=refusal, email=email)
     return done(request, translatable("Check your mailbox"), ASK[path].sent)
 
 

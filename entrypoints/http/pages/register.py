@@ -14,7 +14,7 @@ from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
-from entrypoints.http.pages.explain import explain
+from entrypoints.http.pages.explain import field_errors
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import done, form_again
 from entrypoints.http.request import AnyRequest, client_info_of, text_of
@@ -50,8 +50,7 @@ async def register_by_form(
     except Refusal as refusal:
         if refusal.code is ErrorCode.REGISTRATION_CLOSED:
             return form_again(request, refusal, "registration_closed.html")
-        errors = {one.field: explain(request, one) for one in (refusal, *refusal.others) if one.field}
-        shown = _shown(policy, email=email, username=username, errors=errors)
+        shown = _shown(policy, email=email, username=username, errors=field_errors(request, refusal))
         return form_again(request, refusal, "register.html", **shown)
     text = translatable("We have sent you a link. Open it to verify your e-mail address. It works for 24 hours.")
     return done(request, translatable("Check your mailbox"), text)

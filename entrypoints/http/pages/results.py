@@ -60,11 +60,15 @@ ASK = {
 }
 
 
-def ask(request: AnyRequest, path: str, *, status: int = 200, **values: str) -> Response[str]:
+def ask(
+    request: AnyRequest, path: str, *, status: int = 200, refusal: Refusal | None = None, **values: str
+) -> Response[str]:
     form, texts = ASK[path], texts_of(request)
-    shown = {"heading": texts.gettext(form.heading), "text": texts.gettext(form.text), "email": "", "error": ""}
+    shown = {"path": path, "heading": texts.gettext(form.heading), "text": texts.gettext(form.text), "email": ""}
     shown |= values
-    return page(request, "ask.html", status=status, path=path, **shown)
+    if refusal is not None:
+        return form_again(request, refusal, "ask.html", **shown)
+    return page(request, "ask.html", status=status, error="", **shown)
 
 
 def done(request: AnyRequest, heading: str, text: str) -> Response[str]:
