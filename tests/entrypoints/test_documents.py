@@ -19,7 +19,7 @@ from entrypoints.http.endpoint import PAGE
 from entrypoints.http.guard import Fresh, policy_of
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
-from tests.support.documents import INTEGRATING, OPERATIONS, blocks
+from tests.support.documents import API, INTEGRATING, OPERATIONS, blocks
 from tests.support.service import ROOT, Service, eventually, unique_email
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
@@ -40,7 +40,7 @@ class Operation:
 
 
 def operations_of_guide() -> Iterator[tuple[str, Operation]]:
-    text = INTEGRATING.read_text()
+    text = API.read_text()
     table = text[text.index("## Calls") :].split("\n## ", 2)[0]
     for row in table.splitlines():
         cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -96,7 +96,7 @@ def test_the_guide_says_which_calls_need_a_fresh_authentication(application: Lit
         if (policy := policy_of(handler)) is not None and policy.fresh in words
         for method in handler.http_methods
     }
-    rows = re.findall(r"^\| `(\w+ /[^`]*)` \| bearer[^|;]*?, (fresh[^;|]*)", INTEGRATING.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+ /[^`]*)` \| bearer[^|;]*?, (fresh[^;|]*)", API.read_text(), re.MULTILINE)
     assert {call: word.strip() for call, word in rows} == declared
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.service import ROOT
 
-INTEGRATING, OPERATIONS = ROOT / "docs" / "integrating.md", ROOT / "docs" / "operations.md"
+API, INTEGRATING, OPERATIONS = (ROOT / "docs" / f"{name}.md" for name in ("api", "integrating", "operations"))
 FORWARD_AUTH = ROOT / "docs" / "forward-auth.md"
 
 
