@@ -43,7 +43,8 @@ class Cookies:
         return self._cookie(self.step_up, value, max_age)
 
     def with_language(self, value: str) -> Cookie:
-        return self._cookie(self.language, value, _A_YEAR)
+        """Without a value, the browser deletes the cookie."""
+        return self._cookie(self.language, value, _A_YEAR if value else 0)
 
     def cleared(self) -> list[Cookie]:
         return [self._cookie(name, "", 0) for name in (self.session, self.step_up)]

@@ -47,6 +47,7 @@ UserId = Annotated[UUID, documented("The user's id (UUIDv7).", "0199a3c4-7d1e-7c
 SessionId = Annotated[UUID, documented("The session's id (UUIDv7).", "0199a3c4-8f20-7a11-8d07-1c9be2a45f33")]
 UserIdInPath = Annotated[UUID, PathParameter(description="The user's id.")]
 SessionIdInPath = Annotated[UUID, PathParameter(description="The session's id.")]
+InvitationIdInPath = Annotated[UUID, PathParameter(description="The invitation's id.")]
 RowId = Annotated[UUID, documented("UUIDv7.", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
 AccessSeconds = Annotated[int, documented("Seconds from now.", 600)]
 RefreshSeconds = Annotated[int, documented("Seconds from now.", 604_800)]

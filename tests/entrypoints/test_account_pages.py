@@ -47,8 +47,10 @@ def test_chosen_language_is_that_of_pages(service: Service) -> None:
     page = someone.open("/account/profile")
     assert page.form("/account/profile").fields["locale"] == "de"
     assert "Deutsch" in page.text
+    assert someone.client.cookies["latchkey-language"] == "de"
     page = someone.send(page.form("/account/profile"), locale="")
     assert page.answer.headers["content-language"] == "en"
+    assert "latchkey-language" not in someone.client.cookies
     refused = Document(someone.post("/account/profile", {"locale": "xx"}))
     assert refused.answer.status_code == 400
     assert refused.error_of("locale") == "Choose one of the languages."

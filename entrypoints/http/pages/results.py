@@ -153,7 +153,11 @@ _SIGN_OUT = "/sign-out"
 
 
 def signed_out(request: AnyRequest) -> Response[Any]:
-    response = redirect(request, "sign-in?done=signed_out")
+    return without_cookies(request, redirect(request, "sign-in?done=signed_out"))
+
+
+def without_cookies(request: AnyRequest, response: Response[Any]) -> Response[Any]:
+    """The browser deletes the cookies of a session that has ended."""
     response.cookies.extend(AccessChecks.of(request.scope).cookies.cleared())
     response.headers["Clear-Site-Data"] = '"cookies"'
     return response

@@ -26,6 +26,7 @@ NOTICES = {
 """What the form says first, by the code in `?done=`."""
 
 DEAD_CHALLENGE = frozenset({ErrorCode.CHALLENGE_INVALID, ErrorCode.CHALLENGE_EXPIRED})
+"""Refusals after which a challenge takes no further answer."""
 
 
 def destination(request: AnyRequest, return_to: str) -> str:

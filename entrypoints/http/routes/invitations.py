@@ -2,10 +2,9 @@
 
 from datetime import datetime
 from typing import Annotated
-from uuid import UUID
 
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
 from application.invitations.accept_invitation import AcceptInvitation
@@ -22,6 +21,7 @@ from entrypoints.http.endpoint import delete, get, post
 from entrypoints.http.fields import (
     Cursor,
     Email,
+    InvitationIdInPath,
     Limit,
     LinkToken,
     NewPassword,
@@ -35,8 +35,6 @@ from entrypoints.http.fields import (
 from entrypoints.http.guard import Fresh, public, requires_role
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import UserResponse
-
-InvitationIdInPath = Annotated[UUID, PathParameter(description="The invitation's id.")]
 
 
 class InvitationResponse(Struct, frozen=True, kw_only=True):

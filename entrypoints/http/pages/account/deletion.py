@@ -11,9 +11,9 @@ from domain.rate_limits import Limit
 from domain.refusals import Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import Fresh, signed_in
-from entrypoints.http.identify import AccessChecks
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import page
+from entrypoints.http.pages.results import without_cookies
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 
@@ -33,10 +33,7 @@ async def delete_by_button(
         await delete_me(caller_of(request), password=text_of(form, "password"), client_info=client_info_of(request))
     except Refusal as refusal:
         return framed(request, "account_delete.html", here="account", refusal=refusal, user=user)
-    response = page(request, "account_deleted.html", verified=user.verified)
-    response.cookies.extend(AccessChecks.of(request.scope).cookies.cleared())
-    response.headers["Clear-Site-Data"] = '"cookies"'
-    return response
+    return without_cookies(request, page(request, "account_deleted.html", verified=user.verified))
 
 
 handlers = [ask_to_delete, delete_by_button]

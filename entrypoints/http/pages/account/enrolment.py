@@ -18,12 +18,11 @@ from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.account.recovery_codes import codes_once
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import redirect, texts_of
+from entrypoints.http.pages.signing_in import DEAD_CHALLENGE
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
 
 # Everyone with a verified address has the role `member`.
 _POLICY = signed_in(role=Role.MEMBER, query=None, budget=Limit.FACTOR_CHANGE, fresh=Fresh.ALWAYS, enrolling=True)
-_OVER = {ErrorCode.CHALLENGE_INVALID, ErrorCode.CHALLENGE_EXPIRED}
-"""Refusals after which a challenge takes no further answer."""
 
 
 @show("/account/passkeys/new", policy=_POLICY)
@@ -71,7 +70,8 @@ async def add_new_totp(
         )
     except Refusal as refusal:
         caller, wrong = caller_of(request), refusal.code is ErrorCode.FACTOR_INVALID
-        new = await (totp_options(caller) if refusal.code in _OVER else totp_options.again(caller, challenge))
+        over = refusal.code in DEAD_CHALLENGE
+        new = await (totp_options(caller) if over else totp_options.again(caller, challenge))
         return framed(request, "account_totp.html", here="account", refusal=refusal, new=new, wrong=wrong)
     return _added(request, enrolled)
 

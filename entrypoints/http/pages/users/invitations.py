@@ -1,11 +1,10 @@
 """Send, list and revoke invitations."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from litestar import Response
 from litestar.di import NamedDependency
-from litestar.params import PathParameter
 
 from application.invitations.invite import Invite
 from application.invitations.list_invitations import ListInvitations
@@ -20,12 +19,11 @@ from domain.refusals import Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import show, submit
+from entrypoints.http.fields import InvitationIdInPath
 from entrypoints.http.guard import Fresh, signed_in
 from entrypoints.http.pages.html import redirect, texts_of
 from entrypoints.http.pages.users.shown import ON_A_PAGE, parameter, role_of, users_page
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text_of
-
-InvitationIdInPath = Annotated[UUID, PathParameter(description="The invitation's id.")]
 
 STATUS = {
     InvitationStatus.OPEN: translatable("Open"),
