@@ -43,7 +43,7 @@ test-pages: $(DEV) ## journeys and accessibility of the pages in Chromium; needs
 	@exec $(BIN)/python -m pytest tests/pages $(a)
 
 test-faults: $(DEV) ## fault injection: processes killed and cut off, disks filled, releases rolled out; some minutes (a="-k ledger")
-	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling tests/entrypoints/slow $(a)
+	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling tests/contracts/slow tests/entrypoints/slow $(a)
 
 test-cluster: $(DEV) ## behind PgBouncer (if it is installed), Sentinels and a cluster (a="-k pgbouncer")
 	@exec $(BIN)/python -m pytest -n 0 tests/cluster $(a)
