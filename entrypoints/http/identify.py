@@ -57,8 +57,7 @@ async def identify(
     checks: AccessChecks, scope: HTTPScope, credential: Credential, *, role: Role | None, enrolling: bool
 ) -> AccessToken:
     """Raises the refusals of `Authenticate`, and `token_missing`."""
-    by_token = any(name == b"authorization" for name, _ in scope["headers"])
-    if credential is Credential.TOKEN or (credential is Credential.TOKEN_OR_COOKIE and by_token):
+    if credential is Credential.TOKEN or (credential is Credential.TOKEN_OR_COOKIE and _sends_token(scope)):
         return await checks.authenticate(bearer_token(scope), role=role, enrolling=enrolling)
     cookie = checks.cookies.session_of(scope)
     if cookie is None:
@@ -66,6 +65,10 @@ async def identify(
     caller = await checks.authenticate_cookie(cookie, role=role, enrolling=enrolling)
     step_up = checks.cookies.step_up_of(scope)
     return caller if step_up is None else await _stepped_up(checks, caller, step_up)
+
+
+def _sends_token(scope: HTTPScope) -> bool:
+    return any(name == b"authorization" for name, _ in scope["headers"])
 
 
 async def signed_in_caller(scope: HTTPScope) -> AccessToken | None:
