@@ -11,6 +11,8 @@ from entrypoints.http.request import header_values
 
 _LOCAL = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 """A path with its query: no backslash, no second slash in front, no control character or blank."""
+_DOTS = re.compile(r"/(?:\.|%2e){1,2}(?:[/?#]|$)", re.IGNORECASE)
+"""A segment that browsers resolve: it may lead out of the path of the public URL, to another service of the host."""
 _LONGEST = 2048
 
 
@@ -28,7 +30,7 @@ class ReturnTo:
         if len(text) > _LONGEST * 2:
             return None
         if _LOCAL.fullmatch(text):
-            return text
+            return None if _DOTS.search(text.partition("?")[0]) else text
         url = self._signer.verify(text)
         return url if url is not None and self.is_protected(url) else None
 

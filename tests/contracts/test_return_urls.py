@@ -81,6 +81,15 @@ def test_url_of_an_origin_that_is_no_longer_protected_is_not_accepted(url: str) 
     assert RETURN_TO.accept(SIGNER.sign(url)) is None
 
 
+@pytest.mark.parametrize(
+    "path", ["/..", "/../notes", "/account/../../notes", "/%2e%2E/notes", "/.%2e/notes", "/./notes", "/..?x", "/..#x"]
+)
+def test_path_of_ours_stays_below_the_path_of_the_public_url(path: str) -> None:
+    """Browsers resolve such segments, also if they are percent-encoded."""
+    assert RETURN_TO.accept(path) is None
+    assert RETURN_TO.accept("/account/..events?next=/../x") == "/account/..events?next=/../x"
+
+
 def caller(user_id: UUID) -> AccessToken:
     return AccessToken(
         user_id=user_id,

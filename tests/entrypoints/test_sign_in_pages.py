@@ -194,6 +194,11 @@ def test_signed_in_person_is_not_sent_on_without_a_click(service: Service) -> No
     assert 'href="./account/events"' in page.text
     assert 'href="./sign-in?switch=1&amp;return_to=/account/events"' in page.text
     assert 'name="password"' in client.get("/sign-in?switch=1").text
+    for lure in ("/docs/evil.example/://", "/account?next=https://evil.example/"):
+        page = client.get("/sign-in", params={"return_to": lure})
+        assert f'<a class="button" href=".{lure}">Continue</a>' in page.text
+        form = client.get("/sign-in", params={"return_to": lure, "switch": "1"})
+        assert "form-action 'self';" in form.headers["content-security-policy"]
 
 
 def test_sign_out_ends_the_session_and_clears_the_cookies(service: Service) -> None:

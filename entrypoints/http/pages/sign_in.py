@@ -1,6 +1,7 @@
 """Sign in with a password or a passkey, and sign out."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from litestar import Response
 from litestar.di import NamedDependency
@@ -39,7 +40,8 @@ async def sign_in_page(request: AnyRequest, show_me: NamedDependency[ShowMe]) ->
         user = await show_me(caller)
         target = destination(request, return_to)
         name = user.username or user.email
-        return page(request, "continue.html", name=name, target=target, return_to=return_to)
+        host = urlsplit(target).netloc  # of a protected page
+        return page(request, "continue.html", name=name, target=target, host=host, return_to=return_to)
     return sign_in_form(request, return_to=return_to, done=text_of(query, "done"))
 
 

@@ -37,7 +37,7 @@ def destination(request: AnyRequest, return_to: str) -> str:
 
 def outside(target: str) -> str | None:
     """The target if it is on another origin."""
-    return target if "://" in target else None
+    return None if target.startswith("/") else target
 
 
 def sign_in_form(
