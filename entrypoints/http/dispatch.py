@@ -70,7 +70,7 @@ class Dispatch:
         state["route"] = path and path.template
         method = scope["method"]
         if detail := state["malformed"]:
-            await _refuse(scope, send, "malformed", detail)
+            await self._send_without_route(scope, receive, send, "malformed", detail, {})
         elif path is None:
             await self._send_without_route(scope, receive, send, "not_found", self._unknown_path(scope["path"]), {})
         elif method not in path.methods:

@@ -8,7 +8,6 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
-from application.texts.ports import Texts
 from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http import error_handlers, problems
@@ -16,9 +15,11 @@ from entrypoints.http.endpoint import PAGE
 from entrypoints.http.identify import SIGN_IN_AGAIN, AccessChecks
 from entrypoints.http.pages.explain import explain, explain_problem, title
 from entrypoints.http.pages.html import page, redirect, texts_of
+from entrypoints.http.pages.retries import SIGN_OUT, format_wait, query_of, retry_url
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import Problem
 from entrypoints.http.request import AnyRequest, StrictRequest
+from entrypoints.http.return_to import ReturnTo
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +91,9 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     texts, text, retry = texts_of(request), explain(request, refusal), ""
     if wait is not None:
         later = texts.gettext("Try again later.")
-        again = texts.gettext("Try again in %(wait)s.") % {"wait": _format_wait(wait, texts)}
+        again = texts.gettext("Try again in %(wait)s.") % {"wait": format_wait(wait, texts)}
         text = f"{text.removesuffix(later).rstrip()} {again}"
-        retry = f"./{_path(request)}" + (f"?token={quote(token, safe='')}" if token else "")
+        retry = retry_url(request, token)
     shown = page(
         request,
         "message.html",
@@ -131,13 +132,6 @@ def _path(request: AnyRequest) -> str:
     return str(request.scope["path"]).strip("/")
 
 
-def _format_wait(seconds: int, texts: Texts) -> str:
-    minutes = -(-seconds // 60)
-    if minutes > 1:
-        return texts.gettext("%(minutes)s minutes (%(seconds)s seconds)") % {"minutes": minutes, "seconds": seconds}
-    return texts.ngettext("%(count)s second", "%(count)s seconds", seconds) % {"count": seconds}
-
-
 def _wants_page(request: AnyRequest) -> bool:
     """Whether a person asks, in a browser; never of the API."""
     return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/v1/")
@@ -147,9 +141,6 @@ def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
     if (elsewhere := _way_on(request, refusal)) is not None:
         return elsewhere
     return refused(request, refusal) if _wants_page(request) else problems.refusal_response(request, refusal)
-
-
-_SIGN_OUT = "/sign-out"
 
 
 def signed_out(request: AnyRequest) -> Response[Any]:
@@ -176,10 +167,10 @@ def _way_on(request: AnyRequest, refusal: Refusal) -> Response[Any] | None:
         return None
     request.scope["state"]["refusal"] = refusal.code
     path = str(request.scope["path"])
-    if path == _SIGN_OUT:  # the session has ended already
+    if path == SIGN_OUT:  # the session has ended already
         return signed_out(request)
-    query = request.scope["query_string"].decode("ascii", "replace")
-    target = f"{path}?{query}" if query and request.method == "GET" else path
+    known: ReturnTo = request.app.state.return_to
+    target = known.accept(path + query_of(request)) or path  # a long query would make a URL that is refused
     return redirect(request, f"{_WAYS_ON[refusal.code]}?return_to={quote(target)}")
 
 
