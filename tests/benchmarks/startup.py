@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import httpx
 import psutil
 
+from tests.benchmarks.harness import builds
 from tests.benchmarks.harness.machine import ROOT, has_wrk
 from tests.benchmarks.harness.rig import bench_rig
 from tests.benchmarks.harness.table import report
@@ -64,8 +65,8 @@ def api_start(service: Service) -> float:
     return took
 
 
-def importing() -> float:
-    process = subprocess.run([sys.executable, "-c", IMPORTING], cwd=ROOT, capture_output=True, text=True, check=True)
+def importing(python: str) -> float:
+    process = subprocess.run([python, "-c", IMPORTING], cwd=ROOT, capture_output=True, text=True, check=True)
     return float(process.stdout)
 
 
@@ -96,11 +97,12 @@ def main() -> None:
         service = rig.service()
         service.environ["SOMEBODY"] = rig.add_users("somebody", 1)[0]
         service.stop()
-        importing()
+        service.python = builds.deployment(Path(folder) / "deployment")
+        importing(service.python)
         for number in range(ROUNDS):
             first.append(first_start(Path(folder) / str(number)))
             alone.append(api_start(service))
-            imported.append(importing())
+            imported.append(importing(service.python))
             memory.append(resident_mib(service))
     report("first `make run` until ready", first, "s", most=3, note="by make run, on an empty folder")
     report("API process until ready", alone, "s")

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from adapters.tokens.key_files import make_key
 from entrypoints.devserver import engines
-from tests.support.service import PASSWORD, ROOT, Service, ServiceProcess, token_in, unique_email
+from tests.support.service import PASSWORD, ROOT, Service, token_in, unique_email
 
 BEFORE = "0.2.0"
 HEAD = "b4f09a2e6c17"
@@ -49,11 +49,6 @@ class Release(Service):
         folder.mkdir()
         super().__init__(folder, database_url, redis_url, processes=1)
         self.root = root
-
-    def start(self, module: str, **environ: str) -> ServiceProcess:
-        log = self.folder / f"{module.rsplit('.', 1)[-1]}.log"
-        self._parts.append(ServiceProcess(module, self.environ | environ, log, root=self.root))
-        return self._parts[-1]
 
     def person(self, who: str, *options: str) -> str:
         """The address of a verified user, created by the command line of this release."""

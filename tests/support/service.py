@@ -73,11 +73,13 @@ def token_in(mail: EmailMessage) -> str:
 class ServiceProcess:
     """One process of the service. Its output goes to a file; a process left over at the end is killed by its id."""
 
-    def __init__(self, module: str, environ: Mapping[str, str], log: Path, *, root: Path = ROOT) -> None:
+    def __init__(
+        self, module: str, environ: Mapping[str, str], log: Path, *, root: Path = ROOT, python: str = sys.executable
+    ) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", module],
+                [python, "-m", module],
                 cwd=root,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
@@ -111,11 +113,13 @@ class Service:
             "LATCHKEY_PROCESSES": str(processes),
             "LATCHKEY_RATE_LIMITS": "off",
         }
+        self.root, self.python = ROOT, sys.executable
         self._parts: list[ServiceProcess] = []
         self._clients: list[Client] = []
 
     def start(self, module: str, **environ: str) -> ServiceProcess:
-        part = ServiceProcess(module, self.environ | environ, self.folder / f"{module.rsplit('.', 1)[-1]}.log")
+        log = self.folder / f"{module.rsplit('.', 1)[-1]}.log"
+        part = ServiceProcess(module, self.environ | environ, log, root=self.root, python=self.python)
         self._parts.append(part)
         return part
 

@@ -1,4 +1,4 @@
-"""argon2-cffi-bindings from its wheel and as `make native` compiles it, each in a folder for PYTHONPATH."""
+"""Environments to compare: argon2-cffi-bindings from its wheel and as `make native` compiles it, and a deployment."""
 
 import os
 import re
@@ -12,13 +12,22 @@ _PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-versio
 _PIP += ["--require-hashes", "--no-deps"]
 
 
+def deployment(folder: Path) -> str:
+    """The interpreter of an environment with the packages of requirements.lock alone. dependency-injector loads
+    pydantic if it is installed, which only tests need. Raises CalledProcessError."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = str(folder / "bin/python")
+    subprocess.run([python, *_PIP[1:], "-r", ROOT / "requirements.lock"], check=True)
+    return python
+
+
 def stock(folder: Path) -> Path:
-    """Raises CalledProcessError."""
+    """A folder for PYTHONPATH. Raises CalledProcessError."""
     return _installed(folder / "stock", "--only-binary", "argon2-cffi-bindings")
 
 
 def native(folder: Path) -> Path:
-    """Raises CalledProcessError, for example without a C compiler."""
+    """A folder for PYTHONPATH. Raises CalledProcessError, for example without a C compiler."""
     flags = ["--no-cache-dir", "--no-binary", "argon2-cffi-bindings"]
     return _installed(folder / "native", *flags, CFLAGS="-O3 -march=native")
 
