@@ -83,7 +83,8 @@ def test_password_confirms_a_person_without_a_factor(service: Service) -> None:
 
 
 def test_each_kind_of_factor_confirms(service: Service) -> None:
-    """A password alone does not, where there is a factor."""
+    """A password alone does not, where there is a factor. For pages of ours, which ask for the strongest factor, a
+    code of the app does not suffice beside a passkey: the page would lead here again."""
     member, device = service.member(), SoftwareAuthenticator(origin=service.url)
     app, added = add_totp(member)
     step = member.post("/v1/step-up", json={"totp": app.code()}).json()["access_token"]
@@ -92,9 +93,14 @@ def test_each_kind_of_factor_confirms(service: Service) -> None:
     client = service.client()
     second = fill_in(client, client.get("/sign-in"), login=member.email, password=PASSWORD)
     assert fill_in(client, second, recovery_code=added["recovery_codes"][0]).status_code == 303
-    page = client.get("/confirm?return_to=/account/factors")
+    own = Document(client.get("/confirm?return_to=/account/factors"))
+    assert {name for form in own.forms for name in form.fields} == {
+        *("challenge", "credential", "return_to", "recovery_code")
+    }
+    assert "a code of the authenticator app does not suffice" in own.text
+    page = client.get("/confirm")
     assert {name for form in Document(page).forms for name in form.fields} == {
-        *("challenge", "credential", "return_to", "totp", "recovery_code")
+        *("challenge", "credential", "totp", "recovery_code")
     }
     form = Document(page).form_with("credential")
     credential = json.dumps(device.get(json.loads(form.attributes["data-options"])))

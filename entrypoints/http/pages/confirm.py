@@ -7,6 +7,7 @@ from litestar import Response
 from litestar.di import NamedDependency
 
 from application.factors.step_up import StepUp, StepUpOptions
+from domain.factor import FactorKind
 from domain.rate_limits import Limit
 from domain.refusals import Refusal
 from domain.tokens import SteppedUpToken
@@ -62,15 +63,21 @@ def _confirmed(request: AnyRequest, token: SteppedUpToken, return_to: str) -> Re
 
 
 async def _shown(request: AnyRequest, step_up_options: StepUpOptions, return_to: str) -> dict[str, Any]:
-    """What the account has: its factors, or only a password."""
+    """What the account has: its factors, or only a password. Pages of ours ask for the strongest factor, so a code of
+    the app does not suffice there beside a passkey."""
     challenge, options, factors, has_codes = await step_up_options(caller_of(request))
     kinds = sorted({factor.kind.value for factor in factors})
+    leads_to = outside(destination(request, return_to))
+    app_is_weak = FactorKind.PASSKEY in kinds and FactorKind.TOTP in kinds and return_to != "" and leads_to is None
+    if app_is_weak:
+        kinds.remove(FactorKind.TOTP)
     return {
         "challenge": challenge,
+        "app_is_weak": app_is_weak,
         "factors": [*kinds, *(["recovery_code"] if has_codes and kinds else [])],
         "options": json.dumps(options),
         "carried": {"return_to": return_to} if return_to else {},
-        "leads_to": outside(destination(request, return_to)),
+        "leads_to": leads_to,
     }
 
 
