@@ -16,10 +16,14 @@ class ChangeLocale:
 
     async def __call__(self, caller: AccessToken, *, locale: str | None) -> User:
         """None leaves the choice to each request. Raises `malformed` for an unknown language, or `token_revoked`."""
-        if locale is not None and locale not in self.translations.languages:
-            raise Refusal(ErrorCode.MALFORMED, "Choose one of the languages.", field="locale")
+        self.check(locale)
         async with self.begin() as work:
             user = await work.users.set_locale(caller.user_id, locale)
         if user is None:
             raise token_revoked()
         return user
+
+    def check(self, locale: str | None) -> None:
+        """Raises `malformed` for an unknown language."""
+        if locale is not None and locale not in self.translations.languages:
+            raise Refusal(ErrorCode.MALFORMED, "Choose one of the languages.", field="locale")

@@ -51,9 +51,20 @@ def test_chosen_language_is_that_of_pages(service: Service) -> None:
     page = someone.send(page.form("/account/profile"), locale="")
     assert page.answer.headers["content-language"] == "en"
     assert "latchkey-language" not in someone.client.cookies
-    refused = Document(someone.post("/account/profile", {"locale": "xx"}))
+    refused = Document(someone.post("/account/profile", {"username": "unsaved", "locale": "xx"}))
     assert refused.answer.status_code == 400
     assert refused.error_of("locale") == "Choose one of the languages."
+    assert someone.open("/account/profile").form("/account/profile").fields == {"username": "", "locale": ""}
+
+
+def test_profile_form_changes_only_what_it_names(service: Service) -> None:
+    name = f"grace-{unique_email()[8:14]}"
+    someone = visitor(service, username=name)
+    someone.submit("/account/profile", locale="de")
+    for fields in ({}, {"locale": "de"}, {"username": name}):
+        assert someone.post("/account/profile", fields | {"x": "y"}).status_code == 303
+        kept = someone.open("/account/profile").form("/account/profile").fields
+        assert kept == {"username": name, "locale": "de"}, fields
 
 
 def test_refused_username_is_explained_beside_the_field(service: Service) -> None:

@@ -30,15 +30,19 @@ async def save_profile(
     change_username: NamedDependency[ChangeUsername],
     change_locale: NamedDependency[ChangeLocale],
 ) -> Response[Any]:
+    """Keeps what the form does not name."""
     form = await request.form()
     username, locale = text_of(form, "username").strip(), text_of(form, "locale")
+    response = redirect(request, "account?done=profile")
     try:
-        await change_username(caller_of(request), username=username or None, client_info=client_info_of(request))
-        await change_locale(caller_of(request), locale=locale or None)
+        change_locale.check(locale or None)  # before anything is stored
+        if "username" in form:
+            await change_username(caller_of(request), username=username or None, client_info=client_info_of(request))
+        if "locale" in form:
+            await change_locale(caller_of(request), locale=locale or None)
+            response.cookies.append(AccessChecks.of(request.scope).cookies.with_language(locale))
     except Refusal as refusal:
         return _form(request, refusal=refusal, username=username, locale=locale)
-    response = redirect(request, "account?done=profile")
-    response.cookies.append(AccessChecks.of(request.scope).cookies.with_language(locale))
     return response
 
 
