@@ -5,6 +5,7 @@ import re
 import httpx
 
 from tests.support.service import Service
+from tests.support.visitor import Visitor
 
 
 def test_page_is_in_the_language_that_the_browser_prefers(service: Service) -> None:
@@ -32,3 +33,11 @@ def test_page_language_is_the_one_chosen_in_the_browser(service: Service) -> Non
         assert browser.get("/sign-in").headers["content-language"] == "de"
         browser.cookies.set("latchkey-language", "xx")
         assert browser.get("/sign-in").headers["content-language"] == "en"
+
+
+def test_sign_in_forgets_the_language_of_the_person_before(service: Service) -> None:
+    visitor = Visitor(service).sign_in(service.user("german"))
+    visitor.submit("/account/profile", locale="de")
+    assert visitor.open("/account").answer.headers["content-language"] == "de"
+    visitor.sign_in(service.user("undecided"))
+    assert visitor.open("/account").answer.headers["content-language"] == "en"

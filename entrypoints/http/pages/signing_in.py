@@ -93,6 +93,6 @@ async def finish(request: AnyRequest, signed: SignedIn, logout: Logout, *, retur
     response = go_on(request, destination(request, return_to))
     cookies = AccessChecks.of(request.scope).cookies
     response.cookies.append(cookies.with_session(signed.cookie, max_age=signed.max_age))
-    if signed.locale is not None:
-        response.cookies.append(cookies.with_language(signed.locale))
+    if signed.locale is not None or cookies.language_of(request.scope):  # that may be of another person
+        response.cookies.append(cookies.with_language(signed.locale or ""))
     return response
