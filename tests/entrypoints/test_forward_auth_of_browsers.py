@@ -145,6 +145,16 @@ async def test_lacking_a_role_is_403_for_browsers_too(client: httpx.AsyncClient,
     assert code(await client.get(f"{ASK}?role=admin", headers=PAGE | cookie)) == "role_required"
 
 
+async def test_browser_of_a_person_who_must_add_a_factor_is_led_there(service: Service) -> None:
+    cookie = {"Cookie": cookie_of(service.url, service.user("moderator", role=Role.MODERATOR))}
+    async with inside(service, LATCHKEY_PROTECTED_ORIGINS=NOTES, LATCHKEY_REQUIRE_FACTOR="moderator") as client:
+        answer = await client.get(ASK, headers=PAGE | cookie)
+        assert answer.status_code == 302, answer.text
+        page = await client.get(answer.headers["location"], headers=cookie)
+        assert (page.url.path, page.status_code) == ("/account/factors", 200)
+        assert code(await client.get(ASK, headers=cookie)) == "factor_required"
+
+
 async def test_browser_confirms_a_session_if_the_account_can(client: httpx.AsyncClient, service: Service) -> None:
     email = service.user("owner")
     cookie = cookie_of(service.url, email)

@@ -15,7 +15,7 @@ from litestar.params import FromQuery, QueryParameter
 from litestar.types import HTTPScope
 
 from domain.authentication import AssuranceLevel, Authentication
-from domain.refusals import Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.tokens import AccessToken
 from entrypoints.http.endpoint import Headers, described_only, get
@@ -64,6 +64,8 @@ def _page_for(scope: HTTPScope, refusal: Refusal) -> str | None:
     return_to: ReturnTo = scope["litestar_app"].state.return_to
     if refusal.code in SIGN_IN_AGAIN:
         return return_to.page_for(scope, "/sign-in")
+    if refusal.code is ErrorCode.FACTOR_REQUIRED:
+        return return_to.page_for(scope, "/account/factors")
     return return_to.page_for(scope, "/confirm") if scope["state"].get(_CAN_CONFIRM) else None
 
 
