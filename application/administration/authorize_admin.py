@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from application.audit import Audit
+from application.factors.enrolment import check_open
 from application.factors.require_fresh import LockCaller
 from application.repositories import UnitOfWork
 from domain.audit import EventType
@@ -20,9 +21,10 @@ class AuthorizeAdmin:
 
     async def __call__(self, work: UnitOfWork, caller: AccessToken | None) -> User | None:
         """Return the locked admin; None for an operator, who calls without a token. Raises `role_required`,
-        `token_revoked`, `account_disabled` or `step_up_required`."""
+        `token_revoked`, `account_disabled`, `step_up_required` or `unavailable`."""
         if caller is None:
             return None
+        await check_open(work, "This change")
         actor, _ = await self.lock_caller(work, caller)
         if not actor.is_active_admin:
             raise role_required(Role.ADMIN)

@@ -134,11 +134,12 @@ class Enrolment:
         return texts
 
 
-async def check_open(work: UnitOfWork) -> None:
+async def check_open(work: UnitOfWork, what: str = "A second factor") -> None:
     """Raises `unavailable` during an upgrade from a release without factors. Its processes would accept a password
-    alone, and cannot read events of factors."""
+    alone, and cannot read the events that it does not know: of factors, invitations and acts upon the installation.
+    """
     if not await work.factors.enrolment_open():
-        raise unavailable("A second factor")
+        raise unavailable(what)
 
 
 def factor_name(name: str | None, *, default: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from application.audit import Audit
+from application.factors.enrolment import check_open
 from application.factors.require_fresh import LockCaller
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, NewId, RateLimiter
@@ -41,7 +42,7 @@ class Invite:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> Invitation:
         """Raises `registration_closed`, `email_invalid`, `email_taken`, `forbidden`, `role_required`,
-        `step_up_required`, `token_revoked` or `rate_limited`."""
+        `step_up_required`, `token_revoked`, `unavailable` or `rate_limited`."""
         self.registration.require_invitations()
         email = normalize_email(email)
         reservation = await self.rate_limiter.acquire(invitation_bucket(email))
@@ -55,6 +56,7 @@ class Invite:
     async def _invite(
         self, work: UnitOfWork, caller: AccessToken, email: str, role: Role, client_info: ClientInfo
     ) -> Invitation:
+        await check_open(work, "An invitation")
         inviter = next((user for user in await work.users.lock(caller.user_id) if user.id == caller.user_id), None)
         if inviter is None or not can_invite(inviter, Role.MEMBER):
             raise role_required(Role.MODERATOR)
