@@ -1,7 +1,9 @@
 """Templates of the operator: they replace ours one by one, and a broken one is named with file and line."""
 
+import hashlib
 import re
 import shutil
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,12 @@ from domain.outbox import MailKind
 from entrypoints.cli.doctor.findings import State
 from entrypoints.cli.doctor.templates import check_templates
 from entrypoints.http.pages.environment import TEMPLATES
+from entrypoints.http.pages.html import Pages
 from entrypoints.own_templates import require_templates, template_problems
 from entrypoints.settings import Settings, SettingsError, load
 from tests.support.documents import blocks
 from tests.support.service import ROOT, Service
+from tests.support.translations import TRANSLATIONS
 
 URLS = {"LATCHKEY_DATABASE_URL": "postgresql://127.0.0.1/x", "LATCHKEY_REDIS_URL": "redis://127.0.0.1:1"}
 
@@ -85,6 +89,18 @@ def test_service_uses_the_templates_or_does_not_start(isolated_service: Service,
         process = isolated_service.start(module)
         assert process.process.wait(60) == 1
         assert "pages/reset.html, line 1: 'nothing' is undefined" in process.log.read_text()
+
+
+def test_script_in_a_value_is_not_allowed_by_the_policy(folder: Path) -> None:
+    """Also if a template of an operator forgets to escape a value."""
+    own = "{{ heading | safe }}<script>\nshow({{ product | tojson }});\n</script><script>{{ text }}</script>"
+    (folder / "pages/message.html").write_text(own)
+    pages = Pages(
+        "http://localhost", name="X", product_url=None, translations=TRANSLATIONS, templates=folder / "pages"
+    )
+    shown = pages.render("message.html", root="./", language="de", heading="<script>steal()</script>", text="steal()")
+    digest = b64encode(hashlib.sha256(b'\nshow("X");\n').digest()).decode()
+    assert f"; script-src 'sha256-{digest}';" in shown.headers["Content-Security-Policy"]
 
 
 def test_kinds_of_mails_are_the_names_of_templates() -> None:

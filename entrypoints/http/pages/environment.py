@@ -1,15 +1,18 @@
 """The templates of pages in one language."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.texts.ports import Texts
 
 TEMPLATES = Path(__file__).parent / "templates"
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
 def page_environment(
@@ -41,3 +44,12 @@ def page_environment(
         "translated": texts.gettext,
     }
     return environment
+
+
+def scripts_of(environment: Environment, own: Path | None) -> Iterator[str]:
+    """The scripts of the templates, as they are without the values of a page. What a value brings along is none."""
+    for folder in [TEMPLATES] if own is None else [TEMPLATES, own]:
+        for path in folder.glob("*.html"):
+            for script in _SCRIPT.findall(path.read_text(encoding="utf-8")):
+                with suppress(TemplateError):
+                    yield environment.from_string(f"{script}|").render().removesuffix("|")

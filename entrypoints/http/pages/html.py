@@ -2,6 +2,7 @@
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from application.texts.ports import Texts, Translations
 from domain.branding import DEFAULT_ACCENT, DESIGN, Accent
 from domain.invitation import RegistrationMode
 from entrypoints.http.identify import AccessChecks
-from entrypoints.http.pages.environment import page_environment
+from entrypoints.http.pages.environment import page_environment, scripts_of
 from entrypoints.http.pages.style import StyleSheet
 from entrypoints.http.request import AnyRequest, preferred_language
 
@@ -51,6 +52,10 @@ class Pages:
             language: page_environment(translations.of(language), shared, templates)
             for language in translations.languages
         }
+        self._scripts = {
+            language: {script: _digest(script) for script in scripts_of(environment, templates)}
+            for language, environment in self._environments.items()
+        }
 
     def root(self, path: str) -> str:
         """The relative URL of `/` in a page at `path`, because a proxy may add a prefix. For `/` itself it is
@@ -69,11 +74,13 @@ class Pages:
         **values: Any,
     ) -> Response[str]:
         """`root` is the URL of `/`, as `root()` returns it. A page may load nothing but its style sheet, its icon and
-        a caught mail, run only the script that it contains, and post only to its own origin. If it `connects`, its
+        a caught mail, run only a script of its template, and post only to its own origin. If it `connects`, its
         script may call that origin. Browsers hold redirects after a form to the same rule, so it names the origin of
         `leads_to`, a URL to which a form leads in the end."""
         text = self._environments[language].get_template(template).render(values, root=root)
-        styles, scripts = " ".join(["'self'", *_digests("style", text)]), " ".join(_digests("script", text))
+        styles = " ".join(["'self'", *sorted({_digest(style) for style in _elements("style", text)})])
+        known = self._scripts[language]
+        scripts = " ".join(sorted({known[script] for script in _elements("script", text) if script in known}))
         parts = ["default-src 'none'", f"style-src {styles}", "img-src 'self'"]
         parts += [f"script-src {scripts}"] if scripts else []
         parts += ["connect-src 'self'"] if connects else []
@@ -138,8 +145,11 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _digests(element: str, text: str) -> list[str]:
-    """The CSP hashes of the inline elements of a page."""
-    contents = (piece.partition(f"</{element}>")[0] for piece in text.split(f"<{element}>")[1:])
-    digests = {b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in contents}
-    return [f"'sha256-{digest}'" for digest in sorted(digests)]
+def _elements(name: str, text: str) -> Iterator[str]:
+    """The contents of the inline elements of a page."""
+    return (piece.partition(f"</{name}>")[0] for piece in text.split(f"<{name}>")[1:])
+
+
+def _digest(content: str) -> str:
+    """The source expression of the Content-Security-Policy for an inline element."""
+    return f"'sha256-{b64encode(hashlib.sha256(content.encode()).digest()).decode()}'"
