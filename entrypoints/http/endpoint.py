@@ -19,6 +19,7 @@ from domain.tokens import AccessToken
 from entrypoints.http.guard import AccessPolicy
 from entrypoints.http.operations import DocumentedOperation
 from entrypoints.http.problems import send_redirect, send_refusal
+from entrypoints.http.request import strict_form_if_any
 
 _DESCRIPTIONS: dict[int | None, str] = {202: "Accepted.", 204: "Success, without a body."}
 """Of responses in the OpenAPI document, by status."""
@@ -105,7 +106,7 @@ def described_only(*_: object) -> NoReturn:
 get, post, patch, delete = (partial(endpoint, method) for method in ("GET", "POST", "PATCH", "DELETE"))
 show = partial(endpoint, "GET", page=True)
 """A page."""
-submit = partial(endpoint, "POST", page=True, status_code=200)
+submit = partial(endpoint, "POST", page=True, status_code=200, before_request=strict_form_if_any)
 """A form of a page. Answers with a redirect, or with the page and what is wrong."""
 
 

@@ -142,6 +142,12 @@ async def strict_form(request: AnyRequest) -> None:
     await request.form()
 
 
+async def strict_form_if_any(request: AnyRequest) -> None:
+    """The same for a form that may have no fields, and then no body."""
+    if await request.body():
+        await request.form()
+
+
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuses repeated names, because parsers differ in which value counts."""
     fields = dict(pairs)

@@ -13,13 +13,19 @@ from entrypoints.http.endpoint import PAGE
 from tests.support.in_process import inside
 from tests.support.page import SAME_ORIGIN, Document
 from tests.support.service import Service, code
-from tests.support.sweeping import SAMPLES
+from tests.support.sweeping import SAMPLES, stored_rows
 from tests.support.visitor import cookie_of
 
 _PARAMETER = re.compile(r"\{\w+\}")
+HTML = "text/html; charset=utf-8"
 _SOME_ID = str(uuid4())
 _NO_DATABASE = "postgresql://latchkey@127.0.0.1:1/none"
 _FORM = {name: str(value) for name, value in SAMPLES.items() if name != "token"}
+
+
+def id_of(service: Service, name: str) -> str:
+    user_id: str = service.client().log_in(service.user(name)).get("/v1/me").json()["id"]
+    return user_id
 
 
 def pages(application: Litestar) -> set[tuple[str, str]]:
@@ -78,6 +84,30 @@ def test_page_with_a_long_query_leads_to_a_sign_in_page_that_exists(service: Ser
 def test_browser_gets_a_page_for_a_malformed_url(service: Service, target: str) -> None:
     client = service.client()
     shown = client.get(target, headers={"Accept": "text/html"})
-    assert (shown.status_code, shown.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert (shown.status_code, shown.headers["content-type"]) == (400, HTML)
     assert "The URL must not contain" in Document(shown).text
     assert code(client.get(target)) == "malformed"
+
+
+def test_malformed_form_changes_nothing_on_any_page(service: Service, application: Litestar) -> None:
+    """Also a form without fields, such as a question before a deletion."""
+    cookie, some_id = cookie_of(service.url, service.user("admin", role=Role.ADMIN)), id_of(service, "target")
+    client, kind = service.client(), "application/x-www-form-urlencoded"
+    malformed = [
+        (415, "application/json", b"{}"),
+        (
+            415,
+            "multipart/form-data; boundary=x",
+            b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n--x--\r\n',
+        ),
+        (415, "text/plain", b"a=b"),
+        *((400, kind, body) for body in (b"a=b&a=c", b"a=b&%61=c", b"a=%00", b"a=%ED%A0%80", b"a=%FF", b"a=\xff")),
+        (413, kind, b"a=" + b"b" * 2**16),
+    ]
+    before = stored_rows(service)
+    for path in {path.replace(_SOME_ID, some_id) for method, path in pages(application) if method == "POST"}:
+        for status, media_type, body in malformed:
+            headers = SAME_ORIGIN | {"Accept": "text/html", "Cookie": cookie, "Content-Type": media_type}
+            answer = client.post(path, content=body, headers=headers)
+            assert (answer.status_code, answer.headers.get("content-type")) == (status, HTML), (path, body[:20])
+    assert stored_rows(service) == before
