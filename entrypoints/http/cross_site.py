@@ -16,7 +16,7 @@ _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class CrossSite:
-    """Browsers state where an unsafe request comes from: in `Sec-Fetch-Site`, or at least in `Origin`."""
+    """Browsers state where a request comes from: in `Sec-Fetch-Site`, or an unsafe one at least in `Origin`."""
 
     def __init__(self, public_url: str, cookies: Cookies, *, origins: Sequence[str] = ()) -> None:
         parts = urlsplit(public_url)
@@ -26,9 +26,10 @@ class CrossSite:
 
     def refuses(self, scope: HTTPScope, path: Path) -> bool:
         """Whether an unsafe request carries the cookie and does not come from this origin. A form of a page is also
-        refused without the cookie if another origin sends it: it could sign the person in to a stranger's account."""
+        refused without the cookie if another origin sends it: it could sign the person in to a stranger's account.
+        With the cookie, other sites may open a page, but not load it as an image, a frame or a script."""
         if scope["method"] in _SAFE:
-            return False
+            return path.is_page and _is_embedded(scope) and self._cookies.carried_by(scope)
         carries = self._cookies.carried_by(scope)
         if not carries and not path.is_page:
             return False
@@ -38,6 +39,12 @@ class CrossSite:
         if sites:
             return sites != [b"same-origin"]
         return origins != [self._own] if origins else carries
+
+
+def _is_embedded(scope: HTTPScope) -> bool:
+    """Whether a page of another origin loads this as a part of itself."""
+    elsewhere = _values(scope, b"sec-fetch-site") in ([b"cross-site"], [b"same-site"])
+    return elsewhere and _values(scope, b"sec-fetch-dest") not in ([], [b"document"])
 
 
 def _values(scope: HTTPScope, header: bytes) -> list[bytes]:

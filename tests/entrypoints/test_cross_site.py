@@ -58,6 +58,31 @@ def test_unsafe_request_of_another_site_is_refused_everywhere(service: Service, 
     assert client.post("/sign-out", headers=SAME_ORIGIN | {"Cookie": cookie}).status_code == 303
 
 
+def test_other_sites_can_open_pages_but_not_load_them_as_parts_of_their_own(
+    service: Service, application: Litestar
+) -> None:
+    """A sibling host could otherwise use up limits, or measure what a person sees: its requests carry the cookie."""
+    client, cookie = service.client(), {"Cookie": cookie_of(service.url, service.user("embedded"))}
+    shown = {path.template for path in application.state.paths if path.is_page and "GET" in path.methods}
+    for method, path in routes(application):
+        if method not in {"GET", "HEAD"} or path not in shown:
+            continue
+        for site, kind in (
+            ("same-site", "image"),
+            ("same-site", "iframe"),
+            ("cross-site", "script"),
+            ("same-site", "empty"),
+        ):
+            said = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": kind}
+            assert client.request(method, path, headers=said | cookie).status_code == 403, (path, said)
+    for site in ("cross-site", "same-site", "none"):
+        said = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": "document"}
+        assert client.get("/account", headers=said | cookie).status_code == 200
+    assert (
+        client.get("/sign-in", headers={"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": "iframe"}).status_code == 200
+    )
+
+
 def test_api_reads_the_cookie_at_two_paths_only(service: Service, application: Litestar) -> None:
     cookie = {"Cookie": cookie_of(service.url, service.user("admin", role=Role.ADMIN))}
     before, client = stored_rows(service), service.client()
