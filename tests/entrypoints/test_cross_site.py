@@ -58,9 +58,7 @@ def test_unsafe_request_of_another_site_is_refused_everywhere(service: Service, 
     assert client.post("/sign-out", headers=SAME_ORIGIN | {"Cookie": cookie}).status_code == 303
 
 
-def test_other_sites_can_open_pages_but_not_load_them_as_parts_of_their_own(
-    service: Service, application: Litestar
-) -> None:
+def test_other_sites_open_pages_but_do_not_embed_them(service: Service, application: Litestar) -> None:
     """A sibling host could otherwise use up limits, or measure what a person sees: its requests carry the cookie."""
     client, cookie = service.client(), {"Cookie": cookie_of(service.url, service.user("embedded"))}
     shown = {path.template for path in application.state.paths if path.is_page and "GET" in path.methods}
