@@ -165,6 +165,7 @@ async def test_browser_confirms_a_session_if_the_account_can(client: httpx.Async
     answer = await client.get(asked, headers=PAGE | {"Cookie": cookie})
     assert answer.status_code == 302, answer.text
     assert answer.headers["location"].startswith(f"{service.url}/confirm?return_to=")
+    assert answer.headers["location"].endswith("&acr=aal2")
     assert code(await client.get(f"{ASK}?acr=phr", headers=PAGE | {"Cookie": cookie})) == "step_up_required"
     assert code(await client.get(asked, headers={"Cookie": cookie})) == "step_up_required"
 

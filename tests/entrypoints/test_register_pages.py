@@ -98,6 +98,10 @@ def test_each_kind_of_factor_confirms(service: Service) -> None:
         *("challenge", "credential", "return_to", "recovery_code")
     }
     assert "a code of the authenticator app does not suffice" in own.text
+    strict = client.get("/confirm?acr=phr")
+    for shown in (strict, client.post("/confirm", data={"acr": "phr"}, headers=SAME_ORIGIN)):
+        [form] = Document(shown).forms
+        assert form.fields.keys() == {"challenge", "credential", "acr"}
     page = client.get("/confirm")
     assert {name for form in Document(page).forms for name in form.fields} == {
         *("challenge", "credential", "totp", "recovery_code")

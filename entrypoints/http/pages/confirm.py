@@ -7,6 +7,7 @@ from litestar import Response
 from litestar.di import NamedDependency
 
 from application.factors.step_up import StepUp, StepUpOptions
+from domain.authentication import AssuranceLevel
 from domain.factor import FactorKind
 from domain.rate_limits import Limit
 from domain.refusals import Refusal
@@ -22,7 +23,8 @@ from entrypoints.http.request import AnyRequest, caller_of, client_info_of, text
 
 @show("/confirm", policy=signed_in(query=None, enrolling=True))
 async def confirm_page(request: AnyRequest, step_up_options: NamedDependency[StepUpOptions]) -> Response[str]:
-    shown = await _shown(request, step_up_options, text_of(request.query_params, "return_to"))
+    query = request.query_params
+    shown = await _shown(request, step_up_options, text_of(query, "return_to"), text_of(query, "acr"))
     return page(request, "confirm.html", error="", field="", given="", **shown)
 
 
@@ -50,7 +52,7 @@ async def confirm(
     except Refusal as refusal:
         if refusal.code in SIGN_IN_AGAIN:
             raise
-        shown = await _shown(request, step_up_options, return_to)
+        shown = await _shown(request, step_up_options, return_to, text_of(form, "acr"))
         return form_again(request, refusal, "confirm.html", given=given, **shown)
     return _confirmed(request, token, return_to)
 
@@ -62,21 +64,25 @@ def _confirmed(request: AnyRequest, token: SteppedUpToken, return_to: str) -> Re
     return response
 
 
-async def _shown(request: AnyRequest, step_up_options: StepUpOptions, return_to: str) -> dict[str, Any]:
-    """What the account has: its factors, or only a password. Pages of ours ask for the strongest factor, so a code of
-    the app does not suffice there beside a passkey."""
+async def _shown(request: AnyRequest, step_up_options: StepUpOptions, return_to: str, acr: str) -> dict[str, Any]:
+    """What the account has: its factors, or only a password. Leaves out what would lead here again: beside a passkey,
+    a code of the app does not suffice for pages of ours, which ask for the strongest factor. Where a service asks for
+    the level of passkeys (`acr`), nothing else does."""
     challenge, options, factors, has_codes = await step_up_options(caller_of(request))
     kinds = sorted({factor.kind.value for factor in factors})
     leads_to = outside(destination(request, return_to))
-    app_is_weak = FactorKind.PASSKEY in kinds and FactorKind.TOTP in kinds and return_to != "" and leads_to is None
-    if app_is_weak:
-        kinds.remove(FactorKind.TOTP)
+    offered = [*kinds, *(["recovery_code"] if has_codes and kinds else [])]
+    if FactorKind.PASSKEY in kinds and acr == AssuranceLevel.PHISHING_RESISTANT:
+        offered = [FactorKind.PASSKEY.value]
+    elif FactorKind.PASSKEY in kinds and return_to and leads_to is None:
+        offered = [kind for kind in offered if kind != FactorKind.TOTP]
+    carried = {"return_to": return_to, "acr": acr}
     return {
         "challenge": challenge,
-        "app_is_weak": app_is_weak,
-        "factors": [*kinds, *(["recovery_code"] if has_codes and kinds else [])],
+        "app_is_weak": FactorKind.TOTP in kinds and FactorKind.TOTP not in offered,
+        "factors": offered,
         "options": json.dumps(options),
-        "carried": {"return_to": return_to} if return_to else {},
+        "carried": {name: value for name, value in carried.items() if value},
         "leads_to": leads_to,
     }
 

@@ -66,7 +66,9 @@ def _page_for(scope: HTTPScope, refusal: Refusal) -> str | None:
         return return_to.page_for(scope, "/sign-in")
     if refusal.code is ErrorCode.FACTOR_REQUIRED:
         return return_to.page_for(scope, "/account/factors")
-    return return_to.page_for(scope, "/confirm") if scope["state"].get(_CAN_CONFIRM) else None
+    page = return_to.page_for(scope, "/confirm") if scope["state"].get(_CAN_CONFIRM) else None
+    level = refusal.extensions.get("acr_values")
+    return f"{page}&acr={level}" if page and level else page
 
 
 @dataclass(frozen=True, slots=True)
