@@ -146,9 +146,11 @@ def without_cookies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browse
     made.driver.quit()
 
 
-def test_blocked_cookies_end_in_the_form_and_no_loop(person: Person, without_cookies: Browser) -> None:
+def test_blocked_cookies_are_explained_and_do_not_loop(person: Person, without_cookies: Browser) -> None:
     blocked = Person(person.service, without_cookies)
     blocked.open("/account")
     assert blocked.path == "/sign-in"
+    assert "cookie" not in blocked.text
     blocked.submit("Sign in", login=person.service.user("blocked"), password=PASSWORD)
     assert blocked.heading == "Sign in"
+    assert "Your browser did not keep the cookie of your session." in blocked.text

@@ -137,7 +137,8 @@ def go_on(request: AnyRequest, target: str) -> Response[Any]:
 
 
 def _see_other(location: str) -> Response[Any]:
-    return Response(b"", status_code=303, headers={"Location": location})
+    # The next page sees whether the browser comes from a sign-in; other origins see nothing.
+    return Response(b"", status_code=303, headers={"Location": location, "Referrer-Policy": "same-origin"})
 
 
 def _origin(url: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from litestar import Response
 from litestar.exceptions import HTTPException
@@ -15,7 +15,7 @@ from entrypoints.http.endpoint import PAGE
 from entrypoints.http.identify import SIGN_IN_AGAIN, AccessChecks
 from entrypoints.http.pages.explain import explain, explain_problem, title
 from entrypoints.http.pages.html import page, redirect, texts_of
-from entrypoints.http.pages.retries import SIGN_OUT, format_wait, query_of, retry_url
+from entrypoints.http.pages.retries import SIGN_IN_FORMS, SIGN_OUT, format_wait, query_of, retry_url
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.problems import Problem
 from entrypoints.http.request import AnyRequest, StrictRequest
@@ -171,7 +171,15 @@ def _way_on(request: AnyRequest, refusal: Refusal) -> Response[Any] | None:
         return signed_out(request)
     known: ReturnTo = request.app.state.return_to
     target = known.accept(path + query_of(request)) or path  # a long query would make a URL that is refused
-    return redirect(request, f"{_WAYS_ON[refusal.code]}?return_to={quote(target)}")
+    done = "&done=no_cookie" if _has_signed_in(request, refusal) else ""
+    return redirect(request, f"{_WAYS_ON[refusal.code]}?return_to={quote(target)}{done}")
+
+
+def _has_signed_in(request: AnyRequest, refusal: Refusal) -> bool:
+    """Whether the browser comes from a sign-in and has not kept its cookie."""
+    referer = urlsplit(request.headers.get("referer", ""))
+    path = referer.path.removeprefix(problems.prefix_of(request.scope))
+    return refusal.code is ErrorCode.TOKEN_MISSING and path in SIGN_IN_FORMS
 
 
 def _http_error(request: AnyRequest, error: HTTPException) -> Response[Any]:

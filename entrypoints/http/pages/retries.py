@@ -7,6 +7,7 @@ from entrypoints.http.request import AnyRequest
 
 SIGN_OUT = "/sign-out"
 """A form without a page of its own."""
+SIGN_IN_FORMS = frozenset({"/sign-in", "/sign-in/factor", "/sign-in/passkey"})
 
 
 def retry_url(request: AnyRequest, token: str) -> str:

@@ -21,6 +21,9 @@ from entrypoints.http.return_to import ReturnTo
 
 NOTICES = {
     "signed_out": translatable("You are signed out."),
+    "no_cookie": translatable(
+        "Your browser did not keep the cookie of your session. Allow cookies for this site, then sign in again."
+    ),
     "expired": translatable("That took too long, or was tried too often. Please sign in again."),
 }
 """What the form says first, by the code in `?done=`."""
