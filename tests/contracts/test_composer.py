@@ -280,8 +280,8 @@ CHANGES = {
     ChangeKind.RECOVERY_CODE_USED: (MailKind.RECOVERY_CODE_USED, "A recovery code", "It will not work again."),
     ChangeKind.FACTORS_RESET: (MailKind.FACTORS_RESET, "were removed", "An administrator removed every passkey"),
     ChangeKind.PASSWORD_CHANGED: (MailKind.PASSWORD_CHANGED, "was changed", "The password of your account"),
-    ChangeKind.SESSION_STOLEN: (MailKind.SESSION_STOLEN, "was logged out", "Someone may have copied the login"),
-    ChangeKind.NEW_DEVICE: (MailKind.NEW_DEVICE, "New login", "from a new device or network"),
+    ChangeKind.SESSION_STOLEN: (MailKind.SESSION_STOLEN, "was signed out", "Someone may have copied the session"),
+    ChangeKind.NEW_DEVICE: (MailKind.NEW_DEVICE, "New sign-in", "from a new device or network"),
     ChangeKind.PASSKEY_CLONED: (MailKind.NEW_DEVICE, "may have been copied", "its use counter went backwards"),
 }
 

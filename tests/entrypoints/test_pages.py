@@ -168,7 +168,7 @@ def test_page_of_an_invalid_link_offers_a_new_one(service: Service) -> None:
     url = link(service, email, 2)
     form = {"token": service.token(email, 2), "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
     assert "new_password" in client.get(url).text
-    assert steps(client.post("/reset", data=form).text) == ["Continue to Latchkey"]
+    assert steps(client.post("/reset", data=form).text) == ["Sign in"]
     for page in (client.get(url), client.post("/reset", data=form)):
         assert "This link is not valid" in page.text
         assert "new_password" not in page.text

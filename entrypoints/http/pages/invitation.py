@@ -55,7 +55,7 @@ async def accept_by_button(
     return done(
         request,
         translatable("Your account is ready"),
-        translatable("Log in with your e-mail address and your password."),
+        translatable("Sign in with your e-mail address and your password."),
     )
 
 

@@ -18,7 +18,7 @@ from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
 from entrypoints.http.pages.html import page
-from entrypoints.http.pages.results import ASK, ask, dead_link, done, form_again, refused
+from entrypoints.http.pages.results import ASK, ask, dead_link, done, form_again, mailed, refused
 from entrypoints.http.request import AnyRequest, client_info_of, text_of
 
 
@@ -87,7 +87,7 @@ async def reset_by_button(
             return await _choose_password(request, text_of(form, "token"), inspect_link, policy, refusal)
         except Refusal as dead:
             return refused(request, dead, token=text_of(form, "token"))
-    text = translatable("Every device was logged out. Log in with your new password.")
+    text = translatable("Every device was signed out. Sign in with your new password.")
     return done(request, translatable("Your password is changed"), text)
 
 
@@ -117,12 +117,12 @@ async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependen
     except Refusal as refusal:
         return refused(request, refusal, token=token)
     if follow_email_link.purpose(token) is LinkPurpose.RESTORE:
-        text = translatable("Every device was logged out. Check your mailbox for a link to choose a new password.")
+        text = translatable("Every device was signed out. Check your mailbox for a link to choose a new password.")
         return done(request, translatable("You have your account back"), text)
     return done(
         request,
         translatable("Your e-mail address is changed"),
-        translatable("From now on, log in with the new address."),
+        translatable("From now on, sign in with the new address."),
     )
 
 
@@ -154,7 +154,7 @@ async def _send_link(request: AnyRequest, path: str, email: str, request_link: R
         if refusal.field is None:
             return refused(request, refusal)
         return ask(request, path, refusal=refusal, email=email)
-    return done(request, translatable("Check your mailbox"), ASK[path].sent)
+    return mailed(request, ASK[path].sent)
 
 
 handlers = [ask_to_verify, verify_by_button, ask_to_reset, reset_by_button, ask_about_address, follow_by_button]

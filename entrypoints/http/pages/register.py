@@ -16,7 +16,7 @@ from entrypoints.http.endpoint import show, submit
 from entrypoints.http.guard import public
 from entrypoints.http.pages.explain import field_errors
 from entrypoints.http.pages.html import page
-from entrypoints.http.pages.results import done, form_again
+from entrypoints.http.pages.results import form_again, mailed
 from entrypoints.http.request import AnyRequest, client_info_of, text_of
 from entrypoints.settings import Settings
 
@@ -53,7 +53,7 @@ async def register_by_form(
         shown = _shown(policy, email=email, username=username, errors=field_errors(request, refusal))
         return form_again(request, refusal, "register.html", **shown)
     text = translatable("We have sent you a link. Open it to verify your e-mail address. It works for 24 hours.")
-    return done(request, translatable("Check your mailbox"), text)
+    return mailed(request, text)
 
 
 def _shown(

@@ -42,9 +42,9 @@ _DEAD = {
     ),
 }
 _ADVICE = {
-    "email": translatable("Log in to check the e-mail address of your account, and change it there if needed."),
+    "email": translatable("Sign in to check the e-mail address of your account, and change it there if needed."),
     "invitation": translatable(
-        "If you have an account, log in. Otherwise ask the person who invited you for a new link."
+        "If you have an account, sign in. Otherwise ask the person who invited you for a new link."
     ),
 }
 ASK = {
@@ -73,11 +73,18 @@ def ask(
 
 
 def done(request: AnyRequest, heading: str, text: str) -> Response[str]:
-    """`heading` and `text` are translatable."""
+    """The person goes on to the product, or signs in. `heading` and `text` are translatable."""
     texts = texts_of(request)
     return page(
         request, "message.html", heading=texts.gettext(heading), text=texts.gettext(text), retry="", onward=True
     )
+
+
+def mailed(request: AnyRequest, text: str) -> Response[str]:
+    """The person goes on in the mailbox. `text` is translatable."""
+    texts = texts_of(request)
+    heading = texts.gettext(translatable("Check your mailbox"))
+    return page(request, "message.html", heading=heading, text=texts.gettext(text), retry="", onward=False)
 
 
 def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: bool = False) -> Response[str]:
