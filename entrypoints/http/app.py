@@ -36,7 +36,7 @@ from entrypoints.http.pages import (
 )
 from entrypoints.http.pages import users as user_pages
 from entrypoints.http.pages.html import Pages
-from entrypoints.http.pages.results import REFUSALS, send_without_route
+from entrypoints.http.pages.unhandled import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
 from entrypoints.http.request import StrictRequest
 from entrypoints.http.return_to import ReturnTo
