@@ -142,7 +142,12 @@ def nginx(folder: Path, *, latchkey: int, port: int | None = None) -> Iterator[P
     port, upstream = port or free_port(), Listener()
     site = with_real_values(
         block("nginx"),
-        {"127.0.0.1:8000": f"127.0.0.1:{latchkey}", ":9000": f":{upstream.port}", ":8080": f":{port}"},
+        {
+            "127.0.0.1:8000": f"127.0.0.1:{latchkey}",
+            ":9000": f":{upstream.port}",
+            ":8080": f":{port}",
+            "acr=aal2&max_age=300": "max_age=2",  # which a test can wait for
+        },
     )
     (folder / "nginx.conf").write_text(AROUND.format(site))
     with _running(Proxy("nginx", port, folder / "nginx.log", upstream), command, folder) as proxy:

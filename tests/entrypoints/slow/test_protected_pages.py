@@ -1,6 +1,7 @@
 """A protected page behind nginx and Caddy in Chromium: to the sign-in page, and back to the page asked for."""
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
@@ -103,6 +104,22 @@ def test_wrong_password_keeps_the_way_back(
     browser.press()
     arrived(browser, re.escape(f"{site.url(kind)}/notes") + "$")
     browser.complaints()  # Chromium reports the status of the refused form
+
+
+def test_person_confirms_an_old_sign_in_and_is_back(
+    site: Site, browser: Browser, visit: Callable[[str, str], None]
+) -> None:
+    payments = f"{site.url('nginx')}/payments"
+    visit(payments, rf"{site.service.url}/sign-in\?return_to=")
+    browser.fill(login=site.service.user("payer"), password=PASSWORD)
+    browser.press()
+    arrived(browser, re.escape(payments) + "$")
+    time.sleep(3)
+    visit(payments, rf"{site.service.url}/confirm\?return_to=")
+    browser.fill(password=PASSWORD)
+    browser.press()
+    arrived(browser, re.escape(payments) + "$")
+    assert browser.text() == "the notes"
 
 
 def test_programs_and_unprotected_hosts_get_401(site: Site, kind: str) -> None:
