@@ -41,3 +41,10 @@ def test_sign_in_forgets_the_language_of_the_person_before(service: Service) -> 
     assert visitor.open("/account").answer.headers["content-language"] == "de"
     visitor.sign_in(service.user("undecided"))
     assert visitor.open("/account").answer.headers["content-language"] == "en"
+
+
+def test_refusals_name_roles_and_missing_pages_in_the_language(service: Service) -> None:
+    someone = Visitor(service).sign_in(service.user("reader"))
+    someone.client.headers["Accept-Language"] = "de"
+    assert "Dafür ist mindestens die Rolle Moderator erforderlich." in someone.open("/users", status=403).text
+    assert "Unter dieser Adresse gibt es keine Seite." in someone.open("/nothing", status=404).text

@@ -2,14 +2,27 @@
 
 from collections.abc import Mapping
 
+from domain.messages import translatable
 from domain.refusals import Refusal
+from domain.role import Role
 from entrypoints.http.pages.html import ENGLISH, texts_of
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.request import AnyRequest
 
+ROLES = {
+    Role.MEMBER: translatable("Member"),
+    Role.MODERATOR: translatable("Moderator"),
+    Role.ADMIN: translatable("Admin"),
+}
+
 
 def explain(request: AnyRequest, refusal: Refusal) -> str:
-    return explain_problem(request, refusal.code, refusal.message, refusal.values)
+    texts = texts_of(request)
+    values = {
+        name: texts.gettext(ROLES[value]) if isinstance(value, Role) else value
+        for name, value in (refusal.values or {}).items()
+    }
+    return explain_problem(request, refusal.code, refusal.message, values)
 
 
 def explain_problem(request: AnyRequest, code: str, message: str, values: Mapping[str, object] | None = None) -> str:

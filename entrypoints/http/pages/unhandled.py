@@ -7,12 +7,13 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
+from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http import error_handlers, problems
 from entrypoints.http.endpoint import PAGE
 from entrypoints.http.identify import SIGN_IN_AGAIN
 from entrypoints.http.pages.explain import explain_problem, title
-from entrypoints.http.pages.html import page, redirect
+from entrypoints.http.pages.html import page, redirect, texts_of
 from entrypoints.http.pages.results import refused, signed_out
 from entrypoints.http.pages.retries import SIGN_IN_FORMS, SIGN_OUT, query_of
 from entrypoints.http.problems import Problem
@@ -70,8 +71,10 @@ def _internal_error(request: AnyRequest, error: Exception) -> Response[Any]:
 def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
     if not _wants_page(request):
         return answer
-    problem = answer.content
-    heading, text = title(request, problem.code), explain_problem(request, problem.code, problem.detail)
+    problem, heading = answer.content, title(request, answer.content.code)
+    text = explain_problem(request, problem.code, problem.detail)
+    if problem.code == ErrorCode.NOT_FOUND:  # its detail is for developers
+        text = texts_of(request).gettext(translatable("There is no page at this address."))
     response = page(
         request, "message.html", status=problem.status, heading=heading, text=text, retry="", onward=False
     )

@@ -4,21 +4,15 @@ from typing import Any
 
 from litestar import Response
 
-from domain.messages import translatable
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
+from entrypoints.http.pages.explain import ROLES
 from entrypoints.http.pages.frame import framed
 from entrypoints.http.pages.html import texts_of
 from entrypoints.http.request import AnyRequest, text_of
 from entrypoints.http.validation import problem_of
 
 ON_A_PAGE = 50
-
-ROLES = {
-    Role.MEMBER: translatable("Member"),
-    Role.MODERATOR: translatable("Moderator"),
-    Role.ADMIN: translatable("Admin"),
-}
 
 
 def users_page(
