@@ -228,11 +228,20 @@ def _malformed_forms(call: Call) -> Iterator[tuple[str, bytes]]:
             yield f"{name} with {what}", rest + f"&{name}=".encode() + word
 
 
-_DIGEST = "SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"
+_DIGEST = "SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t WHERE {kept}"
+_LIVE = "EXISTS (SELECT FROM users u WHERE u.id = t.user_id AND u.deleted_at IS NULL)"
+_KEPT = {
+    "users": "t.deleted_at IS NULL",
+    "sessions": _LIVE,
+    **dict.fromkeys(("mails", "events", "invitations"), f"t.user_id IS NULL OR {_LIVE}"),
+    **dict.fromkeys(("address_changes", "factors", "recovery_codes", "undo_points"), _LIVE),
+    **dict.fromkeys(("clients", "spent"), "true"),
+}
+"""The rows of each table that the worker leaves alone: it cleans those of deleted users at any time."""
 
 
 def stored_rows(service: Service) -> dict[str, tuple[int, str]]:
-    """The number of rows of each table and a digest of them, when no work is in progress."""
+    """The number of rows of each table and a digest of them, when no work is in progress, without deleted users."""
 
     async def look() -> dict[str, tuple[int, str]] | None:
         connection = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
@@ -244,11 +253,8 @@ def stored_rows(service: Service) -> dict[str, tuple[int, str]]:
             if waiting:
                 return None
             return {
-                table: tuple(await connection.fetchrow(_DIGEST.format(table=table)))
-                for table in (
-                    *("users", "sessions", "mails", "events", "clients", "address_changes"),
-                    *("factors", "recovery_codes", "spent", "undo_points", "invitations"),
-                )
+                table: tuple(await connection.fetchrow(_DIGEST.format(table=table, kept=kept)))
+                for table, kept in _KEPT.items()
             }
         finally:
             await connection.close()
