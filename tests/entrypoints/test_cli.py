@@ -18,6 +18,7 @@ import bcrypt
 import pytest
 
 from domain.role import Role
+from tests.support.operator_commands import run_command
 from tests.support.service import PASSWORD, ROOT, Service, code, eventually, unique_email
 from tests.support.sweeping import fetch
 
@@ -44,10 +45,8 @@ def test_operator_creates_the_first_admin(service: Service) -> None:
 
 
 def cli(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "entrypoints.cli", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=environ, input=PASSWORD, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_command(environ, *arguments, stdin=PASSWORD.encode())
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_migrate_reads_its_environment_from_a_file(service: Service, tmp_path: Path) -> None:
@@ -246,7 +245,8 @@ def test_password_from_a_pipe_works_at_login(
 )
 def test_unusable_password_input_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
     email = unique_email("untypable")
-    refused = piped(service, "users", "create", "--email", email, "--verified", stdin=stdin)
+    environ = {**os.environ, **service.environ}
+    refused = run_command(environ, "users", "create", "--email", email, "--verified", stdin=stdin)
     assert (refused.returncode, refused.stdout) == (1, b"")
     assert said in refused.stderr
     assert b"Traceback" not in refused.stderr

@@ -23,6 +23,7 @@ import httpx
 from domain.role import Role
 from entrypoints.container import Container, close
 from entrypoints.settings import load
+from tests.support.operator_commands import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PASSWORD = "a perfectly fine passphrase"
@@ -151,15 +152,8 @@ class Service:
             part.stop()
 
     def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "entrypoints.cli", *arguments],
-            cwd=ROOT,
-            env={**os.environ, **self.environ},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_command({**os.environ, **self.environ}, *arguments, stdin=stdin.encode())
+        return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     # -- what people do with it ------------------------------------------------------------------------
 
