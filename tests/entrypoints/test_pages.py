@@ -398,3 +398,14 @@ def test_page_shows_the_seconds_to_wait_and_offers_a_retry(isolated_service: Ser
     evil = client.post("/verify", data={"token": EVIL[1]})
     assert evil.status_code == 429
     assert "<img" not in evil.text
+
+
+def test_form_that_is_shown_again_names_the_seconds_to_wait(isolated_service: Service) -> None:
+    isolated_service.environ["LATCHKEY_RATE_LIMITS"] = "on"
+    isolated_service.start_api()
+    client = isolated_service.client()
+    wrong = {"login": "ada@example.org", "password": "wrong"}
+    refused = [client.post("/sign-in", data=wrong) for _ in range(11)][-1]
+    assert refused.status_code == 429
+    assert f"({refused.headers['retry-after']} seconds)." in refused.text
+    assert '<input id="password"' in refused.text

@@ -89,33 +89,38 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     if refusal.code in _DEAD:
         return dead_link(request, refusal.code, status=200 if seen else known.status)
     wait = problems.retry_after(refusal)
-    texts, text, retry = texts_of(request), explain(request, refusal), ""
-    if wait is not None:
-        later = texts.gettext("Try again later.")
-        again = texts.gettext("Try again in %(wait)s.") % {"wait": format_wait(wait, texts)}
-        text = f"{text.removesuffix(later).rstrip()} {again}"
-        retry = retry_url(request, token)
     shown = page(
         request,
         "message.html",
         status=known.status,
         heading=title(request, refusal.code),
-        text=text,
-        retry=retry,
+        text=_text(request, refusal, wait),
+        retry="" if wait is None else retry_url(request, token),
         onward=False,
     )
-    if wait is not None:
-        shown.headers["Retry-After"] = str(wait)
-    return shown
+    return _with_wait(shown, wait)
 
 
 def form_again(request: AnyRequest, refusal: Refusal, template: str, **values: Any) -> Response[str]:
     """The form that was refused, with the template's `error` and `field` (empty if the refusal names none)."""
     request.scope["state"]["refusal"] = refusal.code
-    known = CATALOGUE[refusal.code]
-    error = explain(request, refusal)
+    known, wait = CATALOGUE[refusal.code], problems.retry_after(refusal)
+    error = _text(request, refusal, wait)
     shown = page(request, template, status=known.status, error=error, field=refusal.field or "", **values)
-    if (wait := problems.retry_after(refusal)) is not None:
+    return _with_wait(shown, wait)
+
+
+def _text(request: AnyRequest, refusal: Refusal, wait: int | None) -> str:
+    """Why not, and in how many seconds to try again."""
+    texts, text = texts_of(request), explain(request, refusal)
+    if wait is None:
+        return text
+    again = texts.gettext("Try again in %(wait)s.") % {"wait": format_wait(wait, texts)}
+    return f"{text.removesuffix(texts.gettext('Try again later.')).rstrip()} {again}"
+
+
+def _with_wait(shown: Response[str], wait: int | None) -> Response[str]:
+    if wait is not None:
         shown.headers["Retry-After"] = str(wait)
     return shown
 
