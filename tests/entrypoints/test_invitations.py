@@ -91,7 +91,9 @@ async def test_registration_over_http_follows_its_mode(service: Service, mode: s
         registered = await client.post("/v1/register", json={"email": unique_email(), "password": PASSWORD})
         invited = await client.post("/v1/invitations", json={"email": unique_email()}, headers=headers)
         accepted = await client.post("/v1/invitations/accept", json={"token": "forged", "password": PASSWORD})
+        documented = (await client.get("/openapi.json")).json()["paths"]["/v1/register"]["post"]["responses"]
     assert (registered.status_code, code(registered)) == (403, "registration_closed")
+    assert "`registration_closed`" in documented["403"]["description"]
     if mode == "invited":
         assert (invited.status_code, code(accepted)) == (201, "link_invalid")
     else:

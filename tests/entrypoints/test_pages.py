@@ -288,8 +288,9 @@ def test_links_of_pages_are_below_the_path_of_the_public_url(isolated_service: S
             # The account is for people who have signed in.
             expected = 303 if url == f"{outside}/account" else 200
             assert client.get(url.removeprefix(outside)).status_code == expected, (asked, url)
-    redirect = client.get("/.well-known/change-password")
-    assert urljoin(f"{outside}/.well-known/change-password", redirect.headers["location"]) == f"{outside}/reset"
+    well_known = "/.well-known/change-password"
+    location = client.get(well_known).headers["location"]
+    assert urljoin(outside + well_known, location) == f"{outside}/account/password"
 
 
 def test_browser_gets_a_page_for_an_unknown_path(service: Service) -> None:
@@ -323,8 +324,9 @@ def test_home_page_shows_name_and_links(service: Service) -> None:
 def test_site_serves_icon_robots_and_well_known_paths(service: Service) -> None:
     client = service.client()
     response = client.get("/.well-known/change-password")
-    assert (response.status_code, response.headers["location"]) == (302, "../reset")
-    assert "Forgot your password?" in client.get("/.well-known/change-password", follow_redirects=True).text
+    assert (response.status_code, response.headers["location"]) == (302, "../account/password")
+    page = client.get("/.well-known/change-password", follow_redirects=True)
+    assert page.url.params["return_to"] == "/account/password"
     for path in ("/favicon.ico", "/favicon.svg"):
         icon = client.get(path)
         assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")

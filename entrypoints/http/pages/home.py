@@ -32,7 +32,7 @@ async def home(request: AnyRequest, settings: NamedDependency[SkipValidation[Set
 @get("/.well-known/change-password", policy=public(query=None))
 async def change_password_page() -> Redirect:
     """Where password managers send people (W3C, A Well-Known URL for Changing Passwords)."""
-    return Redirect("../reset", status_code=302)
+    return Redirect("../account/password", status_code=302)
 
 
 @get(["/favicon.ico", "/favicon.svg"], policy=public(query=None))

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 from litestar import MediaType, Request, Response
 from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromQuery, QueryParameter
 from litestar.types import HTTPScope
 
@@ -120,6 +121,13 @@ def _headers(user_id: UUID, session_id: UUID, role: Role, verified: bool, authen
     answers_options=False,
     errors=["not_verified", "role_required", "step_up_required"],
     media_type=MediaType.TEXT,
+    responses={
+        302: ResponseSpec(
+            data_container=None,
+            description="Instead of a refusal, for a browser that asked for a page of a protected origin: to the page"
+            " where the person signs in or confirms their identity, and from there back.",
+        )
+    },
     response_headers=[
         ResponseHeader(name=name, description=text, example=example, documentation_only=True)
         for name, (text, example) in _DESCRIPTIONS.items()

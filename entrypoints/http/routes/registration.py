@@ -36,7 +36,14 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     tag="Registration",
     policy=public(budget=Limit.REGISTER),
     status_code=202,
-    errors=["email_invalid", "username_invalid", "username_taken", "password_weak", "overloaded"],
+    errors=[
+        "registration_closed",
+        "email_invalid",
+        "username_invalid",
+        "username_taken",
+        "password_weak",
+        "overloaded",
+    ],
 )
 async def register_account(
     data: JSONBody[RegisterBody], request: AnyRequest, register: NamedDependency[Register]
