@@ -52,7 +52,7 @@ def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     pages: Pages = app.state.pages
     groups = list(topics(document(app)))
     made = pages.render(
-        "docs.html", root="./", language=ENGLISH, connects=True, topics=groups, catalogue=CATALOGUE, links=_links(app)
+        "docs.html", root="./", language=ENGLISH, topics=groups, catalogue=CATALOGUE, links=_links(app)
     )
     return made.content, dict(made.headers)
 

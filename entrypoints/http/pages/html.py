@@ -69,21 +69,19 @@ class Pages:
         root: str,
         language: str,
         status: int = 200,
-        connects: bool = False,
         leads_to: str | None = None,
         **values: Any,
     ) -> Response[str]:
         """`root` is the URL of `/`, as `root()` returns it. A page may load nothing but its style sheet, its icon and
-        a caught mail, run only a script of its template, and post only to its own origin. If it `connects`, its
-        script may call that origin. Browsers hold redirects after a form to the same rule, so it names the origin of
-        `leads_to`, a URL to which a form leads in the end."""
+        a caught mail, run only a script of its template, and post to and call only its own origin. Browsers hold
+        redirects after a form to the same rule, so it names the origin of `leads_to`, a URL to which a form leads in
+        the end."""
         text = self._environments[language].get_template(template).render(values, root=root)
         styles = " ".join(["'self'", *sorted({_digest(style) for style in _elements("style", text)})])
         known = self._scripts[language]
         scripts = " ".join(sorted({known[script] for script in _elements("script", text) if script in known}))
-        parts = ["default-src 'none'", f"style-src {styles}", "img-src 'self'"]
+        parts = ["default-src 'none'", f"style-src {styles}", "img-src 'self'", "connect-src 'self'"]
         parts += [f"script-src {scripts}"] if scripts else []
-        parts += ["connect-src 'self'"] if connects else []
         parts += ["frame-src 'self'"] if "<iframe" in text else []
         forms = " ".join(["form-action 'self'", *([] if leads_to is None else [_origin(leads_to)])])
         policy = "; ".join([*parts, forms, "frame-ancestors 'none'", "base-uri 'none'"])

@@ -51,7 +51,6 @@ def sign_in_form(
         "login": login,
         "return_to": return_to,
         "notice": "" if message is None else texts_of(request).gettext(message),
-        "connects": True,
         "leads_to": outside(destination(request, return_to)),
     }
     if refusal is not None:
