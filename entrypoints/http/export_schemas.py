@@ -1,7 +1,7 @@
 """The document of the export: everything stored about the caller, without secrets."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
@@ -12,16 +12,32 @@ from domain.invitation import Invitation
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.role import Role
 from domain.session import EndReason, Session
-from entrypoints.http.factor_schemas import FactorName, RecoveryCodeCountResponse
+from domain.user import Provenance, User
+from entrypoints.http.factor_schemas import BackedUp, FactorName, RecoveryCodeCountResponse
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent, documented
 from entrypoints.http.routes.events import EventResponse
 from entrypoints.http.schemas import UserResponse
+
+_LANGUAGE = documented("A language tag (RFC 5646).", "de")
+
+
+class ExportedAccount(Struct, frozen=True, kw_only=True):
+    """What `user` leaves out. `language` is null if each request decides it."""
+
+    language: Annotated[str | None, _LANGUAGE]
+    provenance: Annotated[Provenance, documented("Who created the account.", "self")]
+    imported_at: Annotated[datetime | None, Timestamp]
+
+    @classmethod
+    def of(cls, user: User) -> "ExportedAccount":
+        return cls(language=user.locale, provenance=user.provenance, imported_at=user.imported_at)
 
 
 class ExportedSession(Struct, frozen=True, kw_only=True):
     """`last_used_at` is the time of the login or last refresh."""
 
     id: SessionId
+    kind: Annotated[Literal["browser", "token"], documented("A cookie, or tokens.", "token")]
     created_at: Annotated[datetime, Timestamp]
     last_used_at: Annotated[datetime, Timestamp]
     expires_at: Annotated[datetime, Timestamp]
@@ -36,6 +52,7 @@ class ExportedSession(Struct, frozen=True, kw_only=True):
     def of(cls, session: Session) -> "ExportedSession":
         return cls(
             id=session.id,
+            kind="browser" if session.is_browser else "token",
             created_at=session.created_at,
             last_used_at=session.rotated_at,
             expires_at=session.expires_at,
@@ -76,6 +93,7 @@ class ExportedMail(Struct, frozen=True, kw_only=True):
     recipient: Email
     ip: IpAddress
     user_agent: UserAgent
+    language: Annotated[str | None, _LANGUAGE]
     created_at: Annotated[datetime, Timestamp]
     settled_at: Annotated[datetime | None, Timestamp]
     outcome: DeliveryOutcome | None
@@ -88,6 +106,7 @@ class ExportedMail(Struct, frozen=True, kw_only=True):
             recipient=mail.recipient,
             ip=mail.client_info.ip,
             user_agent=mail.client_info.user_agent,
+            language=mail.client_info.language or None,
             created_at=mail.created_at,
             settled_at=mail.settled_at,
             outcome=mail.outcome,
@@ -102,6 +121,7 @@ class ExportedFactor(Struct, frozen=True, kw_only=True):
     name: FactorName
     created_at: Annotated[datetime, Timestamp]
     last_used_at: Annotated[datetime | None, Timestamp]
+    backed_up: BackedUp
     removed_at: Annotated[datetime | None, Timestamp]
 
     @classmethod
@@ -112,6 +132,7 @@ class ExportedFactor(Struct, frozen=True, kw_only=True):
             name=factor.name,
             created_at=factor.created_at,
             last_used_at=factor.last_used_at,
+            backed_up=None if factor.passkey is None else factor.passkey.backed_up,
             removed_at=factor.removed_at,
         )
 
@@ -162,6 +183,7 @@ class ExportResponse(Struct, frozen=True, kw_only=True):
     """Everything newest first."""
 
     user: UserResponse
+    account: ExportedAccount
     address_changes: list[ExportedAddressChange]
     factors: list[ExportedFactor]
     recovery_codes: RecoveryCodeCountResponse | None

@@ -173,6 +173,7 @@ def test_export_is_a_file(service: Service) -> None:
     someone.open("/account/export")
     answer = someone.post("/account/export")
     assert answer.json()["user"]["email"] == someone.email
+    assert {session["kind"] for session in answer.json()["sessions"]} == {"browser"}
     assert answer.headers["content-disposition"] == 'attachment; filename="latchkey-export.json"'
 
 

@@ -222,9 +222,12 @@ def test_export_contains_all_stored_data(service: Service) -> None:
     assert answer.headers["cache-control"] == "no-store"
     document = answer.json()
     factors = {"factors", "recovery_codes", "undo_points"}
-    assert set(document) == {"user", "address_changes", "sessions", "events", "mails", "invitations", *factors}
+    account = {"user", "account", "address_changes", "invitations"}
+    assert set(document) == {*account, "sessions", "events", "mails", *factors}
+    assert document["account"] == {"language": None, "provenance": "operator", "imported_at": None}
     assert (document["factors"], document["recovery_codes"], document["undo_points"]) == ([], None, [])
     assert [session["amr"] for session in document["sessions"]] == [["pwd"], ["pwd"]]
+    assert {session["kind"] for session in document["sessions"]} == {"token"}
     assert document["user"] == member.get("/v1/me").json()
     assert [change["new_email"] for change in document["address_changes"]] == [new_email]
     assert [session["id"] for session in document["sessions"]] == [
@@ -249,7 +252,7 @@ def test_export_contains_factors_without_secrets(service: Service) -> None:
     document = answer.json()
     [exported] = document["factors"]
     same = {"id": factor["id"], "kind": "totp", "name": "My phone", "created_at": factor["created_at"]}
-    assert exported == {**same, "last_used_at": None, "removed_at": None}
+    assert exported == {**same, "last_used_at": None, "backed_up": None, "removed_at": None}
     assert document["recovery_codes"]["left"] == 10
     [point] = document["undo_points"]
     assert (point["kind"], point["email"], point["closed_at"]) == ("totp_added", member.email, None)

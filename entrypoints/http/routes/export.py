@@ -14,6 +14,7 @@ from application.profile.export_me import Export, ExportMe
 from domain.rate_limits import Limit
 from entrypoints.http.endpoint import get
 from entrypoints.http.export_schemas import (
+    ExportedAccount,
     ExportedAddressChange,
     ExportedFactor,
     ExportedInvitation,
@@ -63,6 +64,7 @@ async def _document(export: Export) -> AsyncIterator[bytes]:
     """The chunks of an `ExportResponse`, one for each page."""
     codes = export.recovery_codes
     short: dict[str, object] = {
+        "account": ExportedAccount.of(export.user),
         "address_changes": [ExportedAddressChange.of(change) for change in export.changes],
         "factors": [ExportedFactor.of(factor) for factor in export.factors],
         "recovery_codes": None if codes is None else RecoveryCodeCountResponse(codes.left, codes.created_at),
