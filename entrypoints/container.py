@@ -211,5 +211,5 @@ async def close(container: Container) -> None:
     container.hasher().close()
     container.nudge().close()
     await container.blocklist().close()
-    await container.attempt_limiter().close()
+    await container.rate_limiter().close()
     await container.database().close()

@@ -83,13 +83,11 @@ def make_blocklist(settings: Settings, store: PostgresRevocationStore) -> RedisB
     return RedisBlocklist(settings.redis_url, store=store, horizon=LONGEST_ACCESS + timedelta(minutes=10))
 
 
-def make_attempt_limiter(settings: Settings, clock: Clock) -> RedisRateLimiter:
+def make_rate_limiter(settings: Settings, clock: Clock) -> RedisRateLimiter | NoRateLimiter:
+    if not settings.rate_limits:
+        return NoRateLimiter()
     fallback = MemoryRateLimiter(clock=clock, processes=settings.processes)
     return RedisRateLimiter(settings.redis_url, secret=settings.secret_keys[0], fallback=fallback)
-
-
-def make_rate_limiter(settings: Settings, limiter: RedisRateLimiter) -> RedisRateLimiter | NoRateLimiter:
-    return limiter if settings.rate_limits else NoRateLimiter()
 
 
 def make_local_rate_limiter(settings: Settings, clock: Clock) -> MemoryRateLimiter | NoRateLimiter:

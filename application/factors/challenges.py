@@ -17,8 +17,7 @@ from domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenges:
     challenge_signer: ChallengeSigner
-    attempt_limiter: RateLimiter
-    """Counts even where rate limits are off."""
+    rate_limiter: RateLimiter
     clock: Clock
     new_bytes: NewBytes
 
@@ -51,14 +50,14 @@ class Challenges:
         about the answer returns the attempt. Raises `challenge_invalid` or `challenge_expired`."""
         challenge = self.read(text, purpose, user_id=user_id)
         try:
-            attempt = await self.attempt_limiter.acquire(challenge_bucket(challenge))
+            attempt = await self.rate_limiter.acquire(challenge_bucket(challenge))
         except Refusal:
             raise challenge_invalid() from None
         try:
             yield challenge
         except Refusal as refusal:
             if refusal.code in _NOT_AN_ANSWER:
-                await self.attempt_limiter.cancel(attempt)
+                await self.rate_limiter.cancel(attempt)
             raise
 
 

@@ -78,7 +78,6 @@ class OneAttemptApp:
     def __call__(self, container: Container) -> ASGIApp:
         once = {limit: (Rate(1, timedelta(hours=1)),) for limit in RATES}
         self.limits = ResettableRateLimiter(clock=now, rates=once)
-        container.attempt_limiter.override(providers.Object(self.limits))
         container.rate_limiter.override(providers.Object(self.limits))
         container.local_rate_limiter.override(providers.Object(MemoryRateLimiter(clock=now, rates=once)))
         self.operations = list(operations(assemble(container)))

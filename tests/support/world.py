@@ -216,7 +216,7 @@ class World:
         self.manage = use_case(ManageUser)
         self.check = use_case(CheckPassword)
         self.undo_points = use_case(UndoPoints)
-        self.challenges = use_case(Challenges, attempt_limiter=self.rate_limiter)
+        self.challenges = use_case(Challenges)
         self.check_factor = use_case(CheckFactor)
         self.open_session = use_case(OpenSession)
         self.require_fresh = use_case(RequireFresh)
