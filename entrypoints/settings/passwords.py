@@ -64,7 +64,7 @@ class Passwords:
     rate_limits: bool = setting(
         "RATE_LIMITS",
         "[`domain/rate_limits.py`](../domain/rate_limits.py) has the numbers; "
-        "`off` is for load tests; refused in production. A challenge takes five attempts in any case",
+        "`off` is for load tests, and also lets a challenge take any number of answers; refused in production",
         parse=switch,
         check=_must_be_on,
         default=True,
