@@ -211,7 +211,7 @@ def passkey_unsuitable(reason: str) -> Refusal:
 _UNSUITABLE = {
     "not_discoverable": translatable("The authenticator did not store a discoverable passkey. Use another one."),
     "not_verified": translatable(
-        "The authenticator did not verify the user, by a PIN or biometrics. Set that up, or use another."
+        "The authenticator did not verify the user by a PIN or biometrics. Set that up, or use another one."
     ),
     "algorithm": translatable("The authenticator uses a signature algorithm that is not offered. Use another one."),
 }

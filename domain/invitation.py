@@ -86,7 +86,7 @@ def can_invite(inviter: User | None, role: Role) -> bool:
 
 def email_taken() -> Refusal:
     """Only for callers who can list users: to others, every address looks the same."""
-    return Refusal(ErrorCode.EMAIL_TAKEN, "A user with this e-mail address exists already.", field="email")
+    return Refusal(ErrorCode.EMAIL_TAKEN, "A user with this e-mail address already exists.", field="email")
 
 
 def registration_closed(*, by_invitation: bool = False) -> Refusal:

@@ -64,7 +64,7 @@ class RemoveFactor:
             if len(factors) == 1 and user.must_have_factor(self.factor_required_from):
                 raise Refusal(
                     ErrorCode.FACTOR_REQUIRED,
-                    "Your role requires a factor. Add another one before you remove this one.",
+                    "Your role requires a second factor. Add another one before you remove this one.",
                 )
             await work.factors.remove(user.id, [factor.id], now=now)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.FACTOR_REMOVED, keeping=caller.session_id)
@@ -88,7 +88,7 @@ class ReplaceRecoveryCodes:
         async with self.begin() as work:
             user, _ = await self.lock_caller(work, caller)
             if not user.factors:
-                raise Refusal(ErrorCode.NOT_FOUND, "Recovery codes belong to a factor. Add one first.")
+                raise Refusal(ErrorCode.NOT_FOUND, "Recovery codes require a second factor. Add one first.")
             async with self.enrolment.counted(user):
                 codes = await self.enrolment.new_recovery_codes(work, user.id, version=user.factor_version + 1)
             await self.undo_points.add(work, user, ChangeKind.RECOVERY_CODES_REPLACED, client_info=client_info)

@@ -84,7 +84,7 @@ class Enrolment:
         if factor.kind is FactorKind.PASSKEY and passkeys >= MOST_PASSKEYS:
             raise Refusal(
                 ErrorCode.FACTOR_LIMIT,
-                "An account has at most %(count)s passkeys. Remove one first.",
+                "An account can have at most %(count)s passkeys. Remove one first.",
                 values={"count": MOST_PASSKEYS},
             )
         replaced = [one.id for one in factors if one.kind is factor.kind is FactorKind.TOTP]

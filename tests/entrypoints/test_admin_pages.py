@@ -115,7 +115,7 @@ def test_undelivered_mail_is_listed_and_queued_again(service: Service) -> None:
     assert "<i>" not in page.answer.text
     [form] = [form for form in page.forms if form.fields.get("mail_id") == str(row["id"])]
     page = admin.send(form)
-    assert "The mail is queued again." in page.text
+    assert "The email is queued again." in page.text
     assert email not in page.text
     sent = "SELECT id FROM mails WHERE id = $1 AND outcome = 'sent'"
     assert eventually(lambda: asyncio.run(fetch(service, sent, row["id"])))

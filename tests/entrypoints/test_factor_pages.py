@@ -142,7 +142,7 @@ def test_factor_is_removed_after_confirmation_and_a_question(service: Service) -
     page = someone.open(f"{path}/remove")
     assert page.heading == "Remove Authenticator app?"
     page = someone.send(page.form(f"{path}/remove"))
-    assert "It is removed." in page.text
+    assert "Removed." in page.text
     assert "You have none yet." in page.text
     someone.open(f"{path}/remove", status=404)
 
@@ -156,7 +156,7 @@ async def test_last_factor_stays_where_the_role_needs_one(service: Service) -> N
     async with inside(service, LATCHKEY_REQUIRE_FACTOR="member") as client:
         refused = Document(await client.post(path, headers=SAME_ORIGIN | cookies))
     assert refused.answer.status_code == 403
-    assert refused.alerts == ["Your role requires a factor. Add another one before you remove this one."]
+    assert refused.alerts == ["Your role requires a second factor. Add another one before you remove this one."]
 
 
 def test_only_verified_people_are_offered_a_factor(service: Service) -> None:
@@ -165,7 +165,7 @@ def test_only_verified_people_are_offered_a_factor(service: Service) -> None:
     someone = Visitor(service).sign_in(email)
     assert "Not verified yet." in someone.open("/account").text
     page = someone.open("/account/factors")
-    assert "Verify your e-mail address before you add one." in page.text
+    assert "Verify your e-mail address before you add a passkey or an app." in page.text
     assert not [link for link in page.links if "passkeys/new" in link or "totp" in link]
     for path in ("/account/passkeys/new", "/account/totp"):
         someone.open(path, status=403)
@@ -188,7 +188,7 @@ def test_recovery_codes_need_a_factor(service: Service) -> None:
     assert "You get them when you add a passkey" in someone.open("/account/recovery-codes").text
     refused = Document(someone.post("/account/recovery-codes"))
     assert refused.answer.status_code == 404
-    assert refused.alerts == ["Recovery codes belong to a factor. Add one first."]
+    assert refused.alerts == ["Recovery codes require a second factor. Add one first."]
 
 
 def test_factor_of_another_user_is_not_found(service: Service) -> None:

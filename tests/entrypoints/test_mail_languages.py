@@ -17,7 +17,7 @@ def test_every_mail_is_written_in_every_language(tmp_path: Path) -> None:
                 assert (tmp_path / language / f"{sample.name}.{kind}").read_text()
                 assert f'href="{language}/{sample.name}.{kind}"' in page
     text = (tmp_path / "de/new_device-new_device.txt").read_text()
-    assert "Subject: Neue Anmeldung bei Ihrem Konto bei Latchkey\n" in text
+    assert "Subject: Neue Anmeldung in Ihrem Konto bei Latchkey\n" in text
     assert "\nZeit: 30. November 2026 um 12:05 UTC\nGerät: Firefox unter Linux\n" in text
     assert '<html lang="de">' in (tmp_path / "de/reset.html").read_text()
 

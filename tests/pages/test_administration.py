@@ -74,7 +74,7 @@ def test_user_is_deleted(person: Person) -> None:
     person.press("Delete the account")
     assert person.path == "/users"
     person.submit("Search", query=user.email)
-    assert "No user matches this search." in person.text
+    assert "No user found." in person.text
     assert not signed_in(user)
 
 

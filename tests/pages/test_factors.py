@@ -102,7 +102,7 @@ def test_passkey_is_renamed_and_removed(person: Person) -> None:
     person.press("Rename or remove")
     person.press("Remove this passkey")
     person.press("Remove")
-    assert "It is removed." in person.text
+    assert "Removed." in person.text
     assert "You have none yet." in person.text
 
 

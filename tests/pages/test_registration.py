@@ -55,7 +55,7 @@ def test_unverified_person_adds_no_factor(person: Person) -> None:
     person.sign_in(email)
     assert "Not verified yet." in person.text
     person.open("/account/factors")
-    assert "Verify your e-mail address before you add one." in person.text
+    assert "Verify your e-mail address before you add a passkey or an app." in person.text
     person.press("Send me a new link")
     person.submit("Send me a link", email=email)
     assert eventually(lambda: len(person.service.mails(email)) == 2)

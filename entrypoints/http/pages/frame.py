@@ -48,23 +48,23 @@ def framed(
 DONE = {
     "profile": translatable("Your profile is saved."),
     "email_asked": translatable(
-        "Check the mailbox of your new address: it becomes yours when you follow the link in the mail."
+        "Check the mailbox of your new address: your address changes when you follow the link in the email."
     ),
     "password": translatable("Your password is changed. All other devices are signed out."),
-    "factor_added": translatable("It is added. We have sent you a mail about it."),
+    "factor_added": translatable("Added. We have sent you an email about it."),
     "factor_renamed": translatable("The new name is saved."),
-    "factor_removed": translatable("It is removed. All other devices are signed out."),
+    "factor_removed": translatable("Removed. All other devices are signed out."),
     "session_ended": translatable("The device is signed out."),
     "sessions_ended": translatable("All other devices are signed out."),
     "role": translatable("The role is changed."),
     "disabled": translatable("The account is disabled, and signed out on every device."),
     "enabled": translatable("The account is enabled."),
     "user_signed_out": translatable("The user is signed out on every device."),
-    "factors_reset": translatable("All second factors are removed. The user is informed by mail."),
+    "factors_reset": translatable("All second factors are removed. The user is notified by email."),
     "user_deleted": translatable("The account is deleted."),
     "invited": translatable("The invitation is on its way."),
-    "invitation_revoked": translatable("The invitation is revoked. Its link does not work any more."),
-    "mail_queued": translatable("The mail is queued again."),
-    "client_removed": translatable("The client is removed. Its secret does not work any more."),
+    "invitation_revoked": translatable("The invitation is revoked. Its link no longer works."),
+    "mail_queued": translatable("The email is queued again."),
+    "client_removed": translatable("The client is removed. Its secret no longer works."),
 }
 """What a page says after an act, by the code in `?done=`."""
