@@ -59,7 +59,7 @@ def reset_factors(*, who: str, yes: bool) -> None:
 
     Recovery codes are removed as well, and all sessions end. The user can then log in with the password alone. First
     make sure, by other means than e-mail, that you talk to the owner of the account. The owner gets a mail with a
-    link that undoes the reset for seven days.
+    link that can undo the reset within seven days.
 
     Asks for confirmation at a terminal. Exit status 1 if the user has no second factor.
     """

@@ -42,7 +42,7 @@ def argon2(text: str) -> Cost:
             "must have one lane (p=1): as many hashes run at once as there are cores, so more gain nothing"
         )
     if not any(memory >= least and passes >= times for least, times in _ENOUGH):
-        raise ValueError("is too weak: the least are m=19456,t=2,p=1 and m=47104,t=1,p=1 (OWASP)")
+        raise ValueError("is too weak: the minimum is m=19456,t=2,p=1 or m=47104,t=1,p=1 (OWASP)")
     if not is_affordable(memory, passes):
         raise ValueError("is too expensive: at most 131072 KiB, and 1048576 KiB times passes")
     return Cost(memory, passes, 1)

@@ -66,7 +66,7 @@ def networks(text: str) -> tuple[Network, ...]:
     parsed = tuple(ip_network(word) for word in words(text))
     for network in parsed:
         if isinstance(network, IPv6Network) and (network.network_address.scope_id or network.subnet_of(_MAPPED)):
-            raise ValueError(f"{network} is no caller's address: leave a zone out, and write IPv4 as such")
+            raise ValueError(f"{network} cannot be a caller's address: omit zones, and write IPv4 as such")
     return parsed
 
 

@@ -81,7 +81,7 @@ def judge_enrolment(is_open: bool, required_from: Role | None) -> Finding:
         return Finding.error(
             PART, f"LATCHKEY_REQUIRE_FACTOR locks users out, because they cannot add second factors yet: {how}"
         )
-    return Finding.warning(PART, f"users cannot add second factors yet, nor be invited: {how}")
+    return Finding.warning(PART, f"users cannot add second factors yet, and invitations cannot be sent: {how}")
 
 
 def _secrets(count: int) -> str:

@@ -47,7 +47,7 @@ def page_environment(
 
 
 def scripts_of(environment: Environment, own: Path | None) -> Iterator[str]:
-    """The scripts of the templates, as they are without the values of a page. What a value brings along is none."""
+    """The scripts of the templates, without the values of a page: a script inside a value is not allowed."""
     for folder in [TEMPLATES] if own is None else [TEMPLATES, own]:
         for path in folder.glob("*.html"):
             for script in _SCRIPT.findall(path.read_text(encoding="utf-8")):

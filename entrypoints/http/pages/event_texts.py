@@ -1,4 +1,4 @@
-"""What the pages call events. An event is about the account of the page."""
+"""The texts of audit events on pages, each about the account of the page."""
 
 from domain.audit import EventType
 from domain.messages import translatable

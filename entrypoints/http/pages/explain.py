@@ -26,7 +26,7 @@ def explain(request: AnyRequest, refusal: Refusal) -> str:
 
 
 def explain_problem(request: AnyRequest, code: str, message: str, values: Mapping[str, object] | None = None) -> str:
-    """Why not. The title of the problem if the message is empty or has no translation."""
+    """The reason, or the title of the problem if the message is empty or has no translation."""
     texts = texts_of(request)
     translated = texts.gettext(message)
     if message and (translated != message or texts.language == ENGLISH):

@@ -1,4 +1,4 @@
-"""The frame around pages for signed-in people: who looks, where they are, and what was just done."""
+"""The frame around pages for signed-in people: the menu for their role, and the result of the last action."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ class Viewer:
 def framed(
     request: AnyRequest, template: str, *, here: str, refusal: Refusal | None = None, **values: Any
 ) -> Response[str]:
-    """A page in the frame. `here` is the part of the menu. The query parameter `done` names what was just done. After
+    """A page in the frame. `here` is the menu entry. The query parameter `done` names the last action. After
     a `refusal`, the page shows the form again, with what was wrong; `errors` is the text beside each field. Raises
     refusals that a person overcomes on another page."""
     caller = caller_of(request)

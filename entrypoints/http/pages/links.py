@@ -1,4 +1,4 @@
-"""The pages that people see. Looking changes nothing, for mail scanners look too; only the button does."""
+"""The pages behind mailed links. Opening a page changes nothing, because mail scanners do so too; its button does."""
 
 from typing import Any
 

@@ -39,7 +39,7 @@ def _mail(path: Path) -> dict[str, Any]:
 
 
 def _part(message: Any, kind: str) -> str | None:
-    """Empty where there is no such part, None where it cannot be read."""
+    """Empty if there is no such part, None if it cannot be read."""
     try:
         body = message.get_body((kind,))
         return "" if body is None else _readable(str(body.get_content()))
@@ -48,7 +48,7 @@ def _part(message: Any, kind: str) -> str | None:
 
 
 def _readable(text: str) -> str:
-    """What was no text comes out of the parser as lone surrogates, which no page can hold."""
+    """The parser returns bytes that are not text as lone surrogates, which no page can contain."""
     return text.encode("utf-8", "replace").decode()
 
 

@@ -82,7 +82,7 @@ def mailed(request: AnyRequest, text: str) -> Response[str]:
 
 
 def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: bool = False) -> Response[str]:
-    """Why not, and one step from here. A dead link that is only `seen` is no refusal: nothing was asked for."""
+    """The reason and one next step. With `seen`, the link was only opened, so a dead one is not a refusal."""
     known = CATALOGUE[refusal.code]
     if not seen:
         request.scope["state"]["refusal"] = refusal.code  # for the access log and metrics

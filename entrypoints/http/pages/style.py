@@ -1,4 +1,4 @@
-"""The style sheet of all pages. Its name changes with its content, so that browsers keep it."""
+"""The style sheet of all pages. Its name changes with its content, so that browsers can cache it."""
 
 import hashlib
 import re
@@ -30,7 +30,7 @@ class StyleSheet:
 
 @get("/style/{name:str}", policy=public(query=None))
 async def style_sheet(request: AnyRequest, name: FromPath[str]) -> Response[str]:
-    """Under another digest, which a page of another release names, the same is sent but not kept."""
+    """Another digest, from a page of another release, gets the same style sheet, without permission to cache it."""
     if not _NAME.fullmatch(name):
         raise Refusal(ErrorCode.NOT_FOUND, "There is no style sheet with this name.")
     sheet: StyleSheet = request.app.state.pages.style

@@ -22,7 +22,7 @@ from entrypoints.http.return_to import ReturnTo
 
 
 def _wants_page(request: AnyRequest) -> bool:
-    """Whether a person asks, in a browser; never of the API."""
+    """Whether the request comes from a browser and is not for the API."""
     return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/v1/")
 
 

@@ -19,7 +19,7 @@ from entrypoints.http.schemas import UserResponse
 
 
 class RenameBody(Struct, frozen=True, forbid_unknown_fields=True):
-    """Null gives the username up."""
+    """Null removes the username."""
 
     username: Username | None
 

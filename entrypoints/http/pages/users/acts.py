@@ -1,4 +1,4 @@
-"""What moderators and admins do to a user. A page asks first; its button does it."""
+"""Actions of moderators and admins on a user. A page asks first; its button acts."""
 
 from collections.abc import Awaitable
 from typing import Any

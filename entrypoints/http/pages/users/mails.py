@@ -56,7 +56,7 @@ def _not_found() -> Refusal:
 async def _list(
     request: AnyRequest, list_parked_mails: ListParkedMails, *, refusal: Refusal | None = None
 ) -> Response[Any]:
-    """Oldest first. After those, the next ones are shown."""
+    """The oldest ones; the rest follow as these are queued again."""
     found = await list_parked_mails(limit=_SHOWN + 1)
     values = {"mails": found[:_SHOWN], "more": len(found) > _SHOWN}
     return users_page(request, "users_mails.html", tab="mails", refusal=refusal, **values)
