@@ -111,12 +111,13 @@ def form_again(request: AnyRequest, refusal: Refusal, template: str, **values: A
 
 
 def _text(request: AnyRequest, refusal: Refusal, wait: int | None) -> str:
-    """Why not, and in how many seconds to try again."""
+    """The reason, and after how many seconds to try again."""
     texts, text = texts_of(request), explain(request, refusal)
     if wait is None:
         return text
     again = texts.gettext("Try again in %(wait)s.") % {"wait": format_wait(wait, texts)}
-    return f"{text.removesuffix(texts.gettext('Try again later.')).rstrip()} {again}"
+    later = texts.gettext("Try again later.")  # not within the f-string: Babel does not extract texts from there
+    return f"{text.removesuffix(later).rstrip()} {again}"
 
 
 def _with_wait(shown: Response[str], wait: int | None) -> Response[str]:
