@@ -122,7 +122,7 @@ def test_undelivered_mail_is_listed_and_queued_again(service: Service) -> None:
     for mail_id in (str(row["id"]), "none"):
         answer = admin.post("/users/mails", {"mail_id": mail_id})
         assert answer.status_code == 404
-        assert Document(answer).alerts == ["This mail is not waiting any more."]
+        assert Document(answer).alerts == ["This email is no longer waiting."]
     assert activity_of(admin).count("Undelivered mail queued again") == 1
 
 

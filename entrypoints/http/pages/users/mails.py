@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 
 from application.mail.list_parked_mails import ListParkedMails
 from application.mail.redrive_mail import RedriveMail
+from domain.messages import translatable
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
@@ -50,7 +51,7 @@ def _id(value: str) -> UUID:
 
 
 def _not_found() -> Refusal:
-    return Refusal(ErrorCode.NOT_FOUND, "This mail is not waiting any more.")
+    return Refusal(ErrorCode.NOT_FOUND, translatable("This email is no longer waiting."))
 
 
 async def _list(
