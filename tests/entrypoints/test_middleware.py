@@ -9,14 +9,16 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
+from domain.role import Role
 from entrypoints.container import Container
 from entrypoints.http.app import assemble, surround
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
 from entrypoints.http.paths import Paths
-from tests.support.in_process import GOOD, REQUEST_ID, carries_all, inside, varies
+from tests.support.in_process import ALWAYS, GOOD, REQUEST_ID, carries_all, inside, varies
 from tests.support.service import PASSWORD, Service, code, free_port, unique_email
 from tests.support.sweeping import fetch, raw, statuses
+from tests.support.visitor import Visitor
 
 # -- response headers ----------------------------------------------------------------------------------
 
@@ -69,6 +71,28 @@ def test_page_may_use_only_its_own_style(service: Service) -> None:
                 r"form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
                 policy,
             )
+
+
+def test_page_for_people_carries_all_security_headers(service: Service) -> None:
+    stranger = Visitor(service).client
+    admin = Visitor(service).sign_in(service.user("admin", role=Role.ADMIN)).client
+    own, digest = "default-src 'none'; style-src 'self'; img-src 'self'; ", "'sha256-[A-Za-z0-9+/]{43}='"
+    forms = "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    script = f"script-src {digest}; connect-src 'self'; "
+    for client, path, status, policy in (
+        (stranger, "/sign-in", 200, own + script + forms),
+        (stranger, "/register", 200, own + forms),
+        (stranger, "/invitation?token=x", 200, own + forms),
+        (stranger, "/account", 303, re.escape(ALWAYS["content-security-policy"])),
+        (stranger, "/users", 303, re.escape(ALWAYS["content-security-policy"])),
+        (admin, "/sign-in", 200, own + forms),
+        (admin, "/account", 200, own + forms),
+        (admin, "/users", 200, own.replace("'self'", f"'self' {digest}", 1) + forms),
+    ):
+        answer = client.get(path)
+        sent = answer.headers["content-security-policy"]
+        assert (answer.status_code, bool(re.fullmatch(policy, sent))) == (status, True), (path, sent)
+        carries_all(answer, content_security_policy=sent, referrer_policy="same-origin")
 
 
 def _breaking(container: Container) -> ASGIApp:
