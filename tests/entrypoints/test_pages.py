@@ -352,6 +352,12 @@ def test_browser_keeps_the_style_sheet_under_its_digest(service: Service) -> Non
     assert (other.text, other.headers["cache-control"]) == (sheet.text, "no-store")
 
 
+def test_script_of_a_page_is_small(service: Service) -> None:
+    """Every page that asks for a passkey carries it again."""
+    [script] = re.findall(r"<script>(.*?)</script>", service.client().get("/sign-in").text, re.DOTALL)
+    assert len(script.encode()) <= 4 * 1024
+
+
 def test_pages_and_mails_show_the_product_name_and_link_to_it(isolated_service: Service) -> None:
     name, back = 'Ada "&" <b>Söhne</b>', "https://app.example.org/#/home"
     isolated_service.environ |= {"LATCHKEY_NAME": name, "LATCHKEY_PRODUCT_URL": back}
