@@ -187,7 +187,7 @@ def step_up_required(level: str | None, max_age: timedelta | None) -> Refusal:
 
 
 def unavailable(what: str) -> Refusal:
-    """`what` is a dependency that does not answer, in words for clients and without its host name."""
+    """`what` is a dependency that does not answer, in translatable words for clients and without its host name."""
     return Refusal(
         ErrorCode.UNAVAILABLE,
         "%(what)s is not available at the moment. Try again later.",

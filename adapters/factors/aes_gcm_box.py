@@ -8,6 +8,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from application.factors.ports import SecretBox
+from domain.messages import translatable
 from domain.refusals import unavailable
 
 EncryptionKeys = Callable[[], Sequence[bytes]]
@@ -29,7 +30,7 @@ class AesGcmBox(SecretBox):
     def encrypt(self, secret: bytes, *, context: bytes) -> bytes:
         keys = self._keys()
         if not keys:
-            raise unavailable("The enrolment of authenticator apps")
+            raise unavailable(translatable("The enrolment of authenticator apps"))
         key = keys[0]
         nonce = os.urandom(_NONCE_LENGTH)
         return header(key) + nonce + _cipher(key).encrypt(nonce, secret, context)

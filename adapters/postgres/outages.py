@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from adapters.postgres.errors import FAILURES, READ_ONLY, is_disconnect, sqlstate
+from domain.messages import translatable
 from domain.refusals import too_slow, unavailable
 
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
@@ -79,6 +80,6 @@ def outages_as_refusals() -> Iterator[None]:
             raise too_slow() from error
         if not state.startswith(_CONFLICT):
             outage_log.record_failure(error)
-        raise unavailable("The database") from error
+        raise unavailable(translatable("The database")) from error
     else:
         outage_log.record_success()

@@ -8,6 +8,7 @@ from application.factors.require_fresh import LockCaller
 from application.repositories import UnitOfWork
 from domain.audit import EventType
 from domain.client_info import ClientInfo
+from domain.messages import translatable
 from domain.refusals import role_required
 from domain.role import Role
 from domain.tokens import AccessToken
@@ -24,7 +25,7 @@ class AuthorizeAdmin:
         `token_revoked`, `account_disabled`, `step_up_required` or `unavailable`."""
         if caller is None:
             return None
-        await check_open(work, "This change")
+        await check_open(work, translatable("This change"))
         actor, _ = await self.lock_caller(work, caller)
         if not actor.is_active_admin:
             raise role_required(Role.ADMIN)

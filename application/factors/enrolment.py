@@ -27,6 +27,7 @@ from domain.factor import (
     RecoveryCode,
     recovery_code_digest,
 )
+from domain.messages import translatable
 from domain.rate_limit_buckets import user_bucket
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal, challenge_invalid, unavailable
@@ -134,7 +135,7 @@ class Enrolment:
         return texts
 
 
-async def check_open(work: UnitOfWork, what: str = "A second factor") -> None:
+async def check_open(work: UnitOfWork, what: str = translatable("A second factor")) -> None:
     """Raises `unavailable` during an upgrade from a release without factors. Its processes would accept a password
     alone, and cannot read the events that it does not know: of factors, invitations and acts upon the installation.
     """

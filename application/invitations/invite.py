@@ -12,6 +12,7 @@ from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email import normalize_email
 from domain.invitation import Invitation, RegistrationMode, can_invite, email_taken
+from domain.messages import translatable
 from domain.outbox import MailKind
 from domain.rate_limit_buckets import invitation_bucket
 from domain.refusals import ErrorCode, Refusal, role_required
@@ -56,7 +57,7 @@ class Invite:
     async def _invite(
         self, work: UnitOfWork, caller: AccessToken, email: str, role: Role, client_info: ClientInfo
     ) -> Invitation:
-        await check_open(work, "An invitation")
+        await check_open(work, translatable("An invitation"))
         inviter = next((user for user in await work.users.lock(caller.user_id) if user.id == caller.user_id), None)
         if inviter is None or not can_invite(inviter, Role.MEMBER):
             raise role_required(Role.MODERATOR)

@@ -69,6 +69,14 @@ async def test_every_page_offers_a_retry_while_the_database_is_down(service: Ser
     assert refused > 40
 
 
+@pytest.mark.anyio
+async def test_outage_is_explained_in_german(service: Service) -> None:
+    headers = SAME_ORIGIN | {"Accept": "text/html", "Accept-Language": "de"}
+    async with inside(service, LATCHKEY_DATABASE_URL=_NO_DATABASE) as client:
+        page = Document(await client.post("/sign-in", data=_FORM, headers=headers))
+    assert page.alerts == ["Die Datenbank ist im Moment nicht verfügbar. Versuchen Sie es in 2 Sekunden erneut."]
+
+
 def test_page_with_a_long_query_leads_to_a_sign_in_page_that_exists(service: Service) -> None:
     client = service.client()
     for query in ("x=%41%42", f"x={'%41' * 4000}"):

@@ -19,7 +19,7 @@ ROLES = {
 def explain(request: AnyRequest, refusal: Refusal) -> str:
     texts = texts_of(request)
     values = {
-        name: texts.gettext(ROLES[value]) if isinstance(value, Role) else value
+        name: texts.gettext(ROLES[value] if isinstance(value, Role) else value) if isinstance(value, str) else value
         for name, value in (refusal.values or {}).items()
     }
     return explain_problem(request, refusal.code, refusal.message, values)
