@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 
 from adapters.translations.catalogues import PoTranslations
-from tests.support.page_tours import TOURS, Tour
+from tests.support.page_tours import SETTINGS, TOURS, Tour
 from tests.support.person import Person
 
 WIDTHS = (320, 1200)
+every_tour = pytest.mark.parametrize(
+    ("settings", "tour"),
+    [pytest.param(SETTINGS.get(tour, {}), tour, id=tour.__name__) for tour in TOURS],
+    indirect=["settings"],
+    scope="module",  # so that tests with the same service follow one another
+)
 _AXE = """axe.run(document, {resultTypes: ["violations"], iframes: false}).then(({violations}) => JSON.stringify(
   violations.map(({id, impact, nodes}) => [id, impact, nodes.map((node) => node.html.slice(0, 160)).slice(0, 3)])))"""
 _CONTROLS = """
@@ -22,6 +28,12 @@ _FOCUS = """
 const one = document.activeElement, style = getComputedStyle(one);
 return [controls.indexOf(one), style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2, one.outerHTML];
 """
+
+
+@pytest.fixture(scope="module")
+def settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    given: dict[str, str] = request.param
+    return given
 
 
 def faults(person: Person, axe: str) -> list[Any]:
@@ -53,7 +65,7 @@ def walk(person: Person, name: str) -> None:
     assert sum(after < before for before, after in pairwise(order)) <= 1, f"{name}: {order}"
 
 
-@pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
+@every_tour
 def test_page_is_accessible(person: Person, axe: str, tour: Tour) -> None:
     for name in tour(person):
         for scheme, width in person.browser.views(name, widths=WIDTHS):
@@ -61,7 +73,7 @@ def test_page_is_accessible(person: Person, axe: str, tour: Tour) -> None:
         walk(person, name)
 
 
-@pytest.mark.parametrize("tour", TOURS, ids=lambda tour: tour.__name__)
+@every_tour
 def test_german_page_is_accessible(person: Person, axe: str, tour: Tour) -> None:
     person.say = PoTranslations().of("de").gettext
     person.cdp("Network.enable")

@@ -2,9 +2,12 @@
 
 from collections.abc import Callable, Iterator
 
+from domain.rate_limits import RATES, Limit
 from tests.support.account_tours import account, confirm, factors, management, users
+from tests.support.outages import database_away
 from tests.support.person import Person
 from tests.support.service import PASSWORD, unique_email
+from tests.support.visitor import Visitor
 
 Tour = Callable[[Person], Iterator[str]]
 NEW_PASSWORD = "a long walk to the lighthouse"
@@ -23,6 +26,9 @@ def sign_in(person: Person) -> Iterator[str]:
     person.open("/account")
     person.press("Sign out")
     yield "sign-out"
+    for done in ("expired", "no_cookie"):
+        person.open(f"/sign-in?done={done}")
+        yield f"sign-in-{done.replace('_', '-')}"
 
 
 def second_step(person: Person) -> Iterator[str]:
@@ -113,7 +119,52 @@ def development(person: Person) -> Iterator[str]:
     person.press("Mailbox")
     assert person.path == "/dev/mail"
     yield "mailbox"
+    catch_mail(person)
+    person.open("/dev/mail")
+    person.follow("a[href$='/mail.eml']")
+    assert person.driver.find_element("tag name", "iframe")
+    yield "mailbox-mail"
 
+
+def catch_mail(person: Person) -> None:
+    """Put a mail where the mail catcher of development puts it."""
+    email, mailbox = person.service.user(unique_email()), person.service.folder / "data" / "mailbox"
+    person.service.client().post("/v1/password/forgot", json={"email": email})
+    mailbox.mkdir(exist_ok=True)
+    (mailbox / "mail.eml").write_bytes(person.service.mail(email).as_bytes())
+
+
+def limited(person: Person) -> Iterator[str]:
+    person.open("/register")
+    yield "register-invited"
+    wrong, visitor = {"login": unique_email(), "password": "wrong"}, Visitor(person.service)
+    for _ in range(RATES[Limit.LOGIN][0].times):
+        visitor.post("/sign-in", wrong)
+    assert visitor.post("/sign-in", wrong).status_code == 429
+    person.open("/sign-in")
+    person.submit("Sign in", **wrong)
+    yield "sign-in-limited"
+
+
+def closed(person: Person) -> Iterator[str]:
+    person.open("/register")
+    yield "register-closed"
+    person.sign_in()
+    person.open("/sign-in?switch=1")
+    with database_away(person.service):
+        person.submit("Sign in", login=person.email, password=PASSWORD)
+        yield "sign-in-unavailable"
+        person.open("/account")
+        yield "account-unavailable"
+    complaints = person.browser.complaints()
+    assert {"status of 503" in text for text in complaints} == {True}, complaints
+
+
+SETTINGS: dict[Tour, dict[str, str]] = {
+    limited: {"LATCHKEY_REGISTRATION": "invited", "LATCHKEY_RATE_LIMITS": "on"},
+    closed: {"LATCHKEY_REGISTRATION": "closed"},
+}
+"""Settings of the services that tours have to themselves. The other tours share one."""
 
 TOURS: tuple[Tour, ...] = (
     sign_in,
@@ -126,4 +177,6 @@ TOURS: tuple[Tour, ...] = (
     users,
     management,
     development,
+    limited,
+    closed,
 )
