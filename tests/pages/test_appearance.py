@@ -1,4 +1,4 @@
-"""Every page in every state: accessible, within the screen, usable by keyboard, and with texts in German."""
+"""Every page in every state: accessible, within the screen, at rest, usable by keyboard, and with texts in German."""
 
 import json
 from itertools import pairwise
@@ -68,6 +68,7 @@ def walk(person: Person, name: str) -> None:
 @every_tour
 def test_page_is_accessible(person: Person, axe: str, tour: Tour) -> None:
     for name in tour(person):
+        assert person.browser.shifts() == [], f"{name} has shifted"
         for scheme, width in person.browser.views(name, widths=WIDTHS):
             assert faults(person, axe) == [], f"{name}, {scheme}, {width}"
         walk(person, name)

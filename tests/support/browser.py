@@ -44,6 +44,17 @@ return found;
 """
 """The contrast of every visible text with its background (WCAG 2.2, 1.4.3)."""
 
+_SHIFTS = """
+const [answer] = arguments, observer = new PerformanceObserver(() => {});
+const look = () => {
+  observer.observe({type: "layout-shift", buffered: true});
+  answer(observer.takeRecords().filter((one) => !one.hadRecentInput).map(
+    ({value, sources}) => [value, sources.map(({node}) => (node?.outerHTML ?? "").slice(0, 160))]));
+};
+requestAnimationFrame(() => requestAnimationFrame(look));
+"""
+"""Shifts within half a second after an input, or after a change of the window's size, do not count."""
+
 
 class Browser:
     """A headless Chromium that loads one document at a time and records its console messages."""
@@ -92,6 +103,12 @@ class Browser:
                 yield scheme, width
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+    def shifts(self) -> list[Any]:
+        """The layout shifts of the page so far: the value of each, and what moved."""
+        driver: Any = self.driver  # its answers are untyped
+        found: list[Any] = driver.execute_async_script(_SHIFTS)
+        return found
 
     def text(self) -> str:
         return self.driver.find_element(By.TAG_NAME, "main").text
