@@ -358,6 +358,11 @@ def test_script_of_a_page_is_small(service: Service) -> None:
     assert len(script.encode()) <= 4 * 1024
 
 
+def test_script_shows_the_passkey_form_before_what_follows_is_drawn(service: Service) -> None:
+    page = service.client().get("/sign-in").text
+    assert page.index("data-passkey") < page.index("<script>") < page.index("No account yet?")
+
+
 def test_pages_and_mails_show_the_product_name_and_link_to_it(isolated_service: Service) -> None:
     name, back = 'Ada "&" <b>Söhne</b>', "https://app.example.org/#/home"
     isolated_service.environ |= {"LATCHKEY_NAME": name, "LATCHKEY_PRODUCT_URL": back}
