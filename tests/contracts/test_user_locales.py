@@ -75,3 +75,15 @@ async def test_mail_keeps_the_language_of_its_request(harness: StoreHarness, lan
     async with harness.begin() as work:
         (leased,) = await work.outbox.lease(now=NOW, hold=LATER - NOW, limit=1)
     assert leased.client_info.language == language
+
+
+async def test_history_has_the_language_of_the_request_not_of_the_user(harness: StoreHarness) -> None:
+    ada = replace(claim(), locale="de")
+    async with harness.begin() as work:
+        await work.users.add(ada)
+        for language in ("fr", ""):
+            await work.outbox.add(replace(queued_mail(user_id=ada.id), client_info=ClientInfo(language=language)))
+    assert await lease_languages(harness) == {"de"}
+    async with harness.begin() as work:
+        page = await work.outbox.page(ada, limit=10, after=None)
+    assert [mail.client_info.language for mail in page] == ["", "fr"]
