@@ -107,13 +107,13 @@ EXERCISED = {
         "entrypoints/test_bad_input.py::test_body_over_32_kib_is_too_large_with_and_without_a_length",
         "entrypoints/test_bad_input.py::test_body_of_exactly_32_kib_is_accepted",
         "entrypoints/test_bad_input.py::test_url_or_headers_of_20_kb_are_too_large",
-        "entrypoints/test_protocol.py::test_endless_request_is_refused_early",
+        "entrypoints/slow/test_protocol.py::test_endless_request_is_refused_early",
     ],
     "a connection": [
-        "entrypoints/test_protocol.py::test_stalled_client_is_disconnected",
-        "entrypoints/test_protocol.py::test_client_that_does_not_read_is_disconnected",
-        "entrypoints/test_protocol.py::test_one_client_cannot_take_all_connections",
-        "entrypoints/test_protocol.py::test_many_clients_cannot_take_all_connections",
+        "entrypoints/slow/test_protocol.py::test_stalled_client_is_disconnected",
+        "entrypoints/slow/test_protocol.py::test_client_that_does_not_read_is_disconnected",
+        "entrypoints/slow/test_protocol.py::test_one_client_cannot_take_all_connections",
+        "entrypoints/slow/test_protocol.py::test_many_clients_cannot_take_all_connections",
     ],
     "sending a mail": [
         "contracts/test_smtp_trouble.py::test_slow_server_ends_at_the_deadline",
